@@ -1,0 +1,1 @@
+"""Postgres and the journal; the only room that speaks SQL."""

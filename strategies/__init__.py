@@ -1,0 +1,1 @@
+"""Policies: pure functions of market states. No network, no asyncio."""
