@@ -1,9 +1,9 @@
 """Turns what happens into log lines people grep for; merges what repeats. Decides nothing.
 
 SAFETY refusals and exits, RL decisions, TEMPORAL history, ORDER, PAPER or LIVE fills, LEDGER
-results, FEED gaps, HEALTH of the run. A policy speaks twice a second for every market: an RL line
-is written when its action changes and otherwise at a fixed interval, a refusal when its rule changes
-or after an interval with the number of those merged.
+results, FEED gaps, HEALTH of the run. A policy speaks twice a second for every market, so an RL
+line is written when its action changes and otherwise at a fixed interval, and a refusal when its
+rule changes or after the interval, with the number of those merged.
 """
 
 from __future__ import annotations
