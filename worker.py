@@ -44,11 +44,9 @@ def main(arguments: list[str]) -> int:
 def usage() -> str:
     """Return the help text."""
     width = max(len(verb) for verb in VERBS)
-    lines = [f"  {verb:<{width}}  {text}" for verb, text in VERBS.items()]
-    return (
-        "usage: worker.py [verb] [options]     (worker.py VERB --help for a verb's options)\n\n"
-        + ("\n".join(lines) + "\n")
-    )
+    lines = [f"  {verb:<{width}}  {text}\n" for verb, text in VERBS.items()]
+    head = "usage: worker.py [verb] [options]     (worker.py VERB --help for a verb's options)\n\n"
+    return head + "".join(lines)
 
 
 if __name__ == "__main__":

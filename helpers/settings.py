@@ -258,7 +258,11 @@ def bounds_of(field: FieldInfo) -> str:
     """Return the allowed range of a setting in words; empty where there is none."""
     low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
     high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
-    return f"{low:g} to {high:g}" if low is not None and high is not None else ""
+    return f"{_plain(low)} to {_plain(high)}" if low is not None and high is not None else ""
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _line(detail: Mapping[str, Any]) -> str:

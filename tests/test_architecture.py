@@ -11,9 +11,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("helpers", "strategies", "db", "simulator", "benchmarks")
-SOURCES = sorted(
-    path for room in ROOMS for path in (ROOT / room).rglob("*.py") if path.is_file()
-) + [ROOT / "worker.py"]
+SOURCES = [
+    *sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")),
+    ROOT / "worker.py",
+]
+READS_TIME = re.compile(r"\btime\.(time|time_ns|monotonic|monotonic_ns|perf_counter|sleep)\b")
+READS_DATE = re.compile(r"\bdatetime\.(now|utcnow|today)\b")
+GLOBAL_RANDOM = re.compile(r"[^\w.]random\.(random|choice|uniform|randint|seed|shuffle)\(")
 FILE_LINES_MAXIMUM = 400
 FUNCTION_LINES_MAXIMUM = 60
 WORKER_LINES_MAXIMUM = 250
@@ -83,13 +87,9 @@ def test_libraries_stay_in_their_rooms(path: Path) -> None:
     if module not in ("helpers.clock", "helpers.settings"):
         assert not re.search(r"\bos\.(environ|getenv)\b", text), module
     if module != "helpers.clock" and not module.startswith("benchmarks"):
-        assert not re.search(
-            r"\btime\.(time|time_ns|monotonic|monotonic_ns|perf_counter|sleep)\b", text
-        ), module
-        assert not re.search(r"\bdatetime\.(now|utcnow|today)\b", text), module
-    assert not re.search(
-        r"^\s*random\.\w+\(|[^\w.]random\.(random|choice|uniform|randint)\(", text, re.M
-    ), module
+        assert not READS_TIME.search(text), module
+        assert not READS_DATE.search(text), module
+    assert not GLOBAL_RANDOM.search(text), module
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
