@@ -7,7 +7,6 @@ import sys
 
 from pydantic import SecretStr
 
-from helpers.logs import MASK
 from helpers.settings import (
     EXIT_CONFIGURATION,
     Settings,
@@ -42,7 +41,7 @@ def main(arguments: list[str]) -> int:
 def shown(value: object) -> str:
     """Return a setting as it would be written in .env, a secret as a mask."""
     if isinstance(value, SecretStr):
-        return MASK
+        return str(value)  # pydantic prints stars
     if value is None:
         return "(not set)"
     if isinstance(value, bool):
