@@ -34,6 +34,7 @@ from helpers.domain import (
     OrderIntent,
     Quote,
     Rejected,
+    ResolutionSeen,
     Snapshot,
     Strike,
     StrikeSeen,
@@ -55,6 +56,8 @@ TRIGGER_INTERVAL_NS: Final = 20 * NS_PER_MS
 """Moves of the fast market are answered at most this often (DESIGN section 5, cadence)."""
 EQUITY_INTERVAL_NS: Final = 60 * NS_PER_SECOND
 RATE_WINDOW_NS: Final = 60 * NS_PER_SECOND
+RESOLVED_REMEMBERED_MAXIMUM: Final = 256
+"""Resolutions are told by the channel and by polling, and written once."""
 NO_FILL_TEXT: Final = "no orders found to match"
 """A FAK that met nothing is a clean miss, not a sign that our orders are wrong."""
 
@@ -93,6 +96,7 @@ class Engine:
         self._decided_ns: dict[Asset, int] = {}
         self._pending: dict[Asset, int] = {}
         self._strikes: dict[str, Strike] = {}
+        self._resolved: deque[str] = deque(maxlen=RESOLVED_REMEMBERED_MAXIMUM)
         self._sent_ns: deque[int] = deque()
         self._reject_streak = 0
         self._reject_day = 0
@@ -172,6 +176,10 @@ class Engine:
             self._reject_streak += 1
         market = answer.intent_id.split("/", 1)[0]
         self.outlet.write(answer.at_ns, market, answer)
+
+    def stop_entries(self, why: str) -> None:
+        """Allow no further entry; exits go on. The first reason stays."""
+        self.entries_stopped = self.entries_stopped or why
 
     # --- Schedule -----------------------------------------------------------------------------
 
@@ -270,6 +278,10 @@ class Engine:
         if market is None:
             return  # the channel tells of every market of the venue, not only of ours (C.5)
         winner = market.outcome_of(event.winning_token)
+        if market.slug not in self._resolved:
+            self._resolved.append(market.slug)
+            seen = ResolutionSeen(winner, event.final_price, event.source)
+            self.outlet.write(event.received_ns, market.slug, seen)
         settled = self.ledger.settle(market, winner, event.received_ns)
         if settled is not None:
             self.outlet.write(event.received_ns, market.slug, settled)

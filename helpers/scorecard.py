@@ -12,6 +12,7 @@ from helpers.domain import (
     Message,
     Outcome,
     Refused,
+    ResolutionSeen,
     Unsized,
 )
 
@@ -49,12 +50,13 @@ class Scorecard:
             self.refusals[body.failures[0].rule] += 1
         elif isinstance(body, Unsized):
             self.unsized[body.failure.rule] += 1
+        elif isinstance(body, ResolutionSeen):
+            self._resolve(market, body.outcome)
 
     def commit(self) -> None:
         """Keep nothing: there is nothing to lose."""
 
-    def resolve(self, market: str, winner: Outcome) -> None:
-        """Score a market's probabilities against its outcome; a second call changes nothing."""
+    def _resolve(self, market: str, winner: Outcome) -> None:
         sums = self._open.pop(market, None)
         if sums is None:
             return

@@ -67,8 +67,8 @@ class Settings(BaseSettings):
         description="Window lengths to trade, comma separated: 5m, 15m, 1h, 4h.",
     )
     strategy: StrategyName = Field("rl", description="The policy that decides.")
-    model_path: Path = Field(
-        Path("models/rl_model.safetensors"), description="Weights of the rl policy."
+    model_directory: Path = Field(
+        Path("models"), description="Weights, statistics and manifest of the rl policy."
     )
     random_seed: int = Field(7, ge=0, le=2**32 - 1, description="Seed of the random policy.")
 

@@ -67,6 +67,7 @@ from helpers.domain.records import (
     HaltChanged,
     MarketSeen,
     PositionClosed,
+    ResolutionSeen,
     RunStarted,
     RunStopped,
     StrikeSeen,
@@ -108,6 +109,7 @@ from helpers.domain.words import (
 )
 
 __all__ = [
+    "ResolutionSeen",
     "FAST_SOURCES",
     "FEATURE_NAMES",
     "FEATURE_VERSION",

@@ -50,6 +50,15 @@ class StrikeSeen(Message, frozen=True):
     rung: StrikeRung
 
 
+class ResolutionSeen(Message, frozen=True):
+    """A market we follow was decided."""
+
+    outcome: Outcome
+    final_price: float
+    """Price it settled on, 0 where the venue did not say."""
+    source: Source
+
+
 class PositionClosed(Message, frozen=True):
     """A position left the ledger, sold or paid out."""
 
@@ -114,6 +123,7 @@ Body = (
     RunStarted
     | MarketSeen
     | StrikeSeen
+    | ResolutionSeen
     | Decision
     | Approved
     | Refused
