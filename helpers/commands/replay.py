@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from db.journal import Journal, JournalError
+from strategies.catalogue import STRATEGY_NAMES
+
 from helpers import logs
 from helpers.clock import SimulatedClock, monotonic_seconds, pause_seconds
 from helpers.commands.closing_table import closing_table
@@ -20,7 +22,6 @@ from helpers.domain import NS_PER_SECOND, Mode, RunStopped, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.tape import TapeError, TapeFaults, TapeFrame, read_tape
-from strategies.catalogue import STRATEGY_NAMES
 
 EXIT_USAGE: Final = 2
 EXIT_UNREADABLE: Final = 66

@@ -109,7 +109,6 @@ from helpers.domain.words import (
 )
 
 __all__ = [
-    "ResolutionSeen",
     "FAST_SOURCES",
     "FEATURE_NAMES",
     "FEATURE_VERSION",
@@ -174,6 +173,7 @@ __all__ = [
     "ReferencePrice",
     "Refused",
     "Rejected",
+    "ResolutionSeen",
     "RuleFailure",
     "RuleValue",
     "RunStarted",
