@@ -7,7 +7,7 @@ zero (I18); statuses we do not know survive as text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -17,6 +17,8 @@ from helpers.feeds.wire import as_list, as_object, as_text, read_as, read_json, 
 
 _SILENT: Final = ("PONG", "", b"PONG", b"")
 _BLANK: Final = ("", None)
+_PRICE: Final = cast("type[float]", OutcomePrice)
+_SIZE: Final = cast("type[float]", Size)
 
 KNOWN_ORDER_STATUSES: Final = frozenset(
     {
@@ -103,7 +105,7 @@ class UserTrade(Message, frozen=True):
     received_ns: int
 
 
-class _UnreadableField(Exception):
+class _UnreadableFieldError(Exception):
     """A field without which the message means nothing was missing or wrong."""
 
 
@@ -139,7 +141,7 @@ class PolymarketUserParser:
                 return self._order(fields, received_ns)
             if kind == "trade":
                 return self._trade(fields, received_ns)
-        except _UnreadableField as problem:
+        except _UnreadableFieldError as problem:
             self.skipped.count(f"malformed:{kind} {problem}")
             return None
         self.skipped.count(f"unknown:{kind or 'no event_type'}")
@@ -176,7 +178,7 @@ class PolymarketUserParser:
             self.skipped.count(f"unknown:trade status {status}")
         makers = as_list(fields.get("maker_orders"))
         if makers is None:
-            raise _UnreadableField("maker_orders")
+            raise _UnreadableFieldError("maker_orders")
         return UserTrade(
             trade_id=_text(fields, "id"),
             status=status,
@@ -236,7 +238,7 @@ def _implied_kind(fields: Mapping[str, object]) -> str:
 def _maker_order(item: object, trade: Mapping[str, object]) -> UserMakerOrder:
     fields = as_object(item)
     if fields is None:
-        raise _UnreadableField("maker_orders")
+        raise _UnreadableFieldError("maker_orders")
     return UserMakerOrder(
         order_id=_text(fields, "order_id"),
         owner=as_text(fields.get("owner")),
@@ -265,28 +267,28 @@ def _maker_side(fields: Mapping[str, object], trade: Mapping[str, object]) -> Si
 def _text(fields: Mapping[str, object], name: str) -> str:
     text = as_text(fields.get(name))
     if not text:
-        raise _UnreadableField(name)
+        raise _UnreadableFieldError(name)
     return text
 
 
 def _side(fields: Mapping[str, object]) -> Side:
     side = read_as(fields.get("side"), Side)
     if side is None:
-        raise _UnreadableField("side")
+        raise _UnreadableFieldError("side")
     return side
 
 
 def _price_micros(fields: Mapping[str, object]) -> int:
-    price = read_as(fields.get("price"), OutcomePrice)
+    price = read_as(fields.get("price"), _PRICE)
     if price is None:
-        raise _UnreadableField("price")
+        raise _UnreadableFieldError("price")
     return to_micros(price)
 
 
 def _micros(fields: Mapping[str, object], name: str) -> int:
-    size = read_as(fields.get(name), Size)
+    size = read_as(fields.get(name), _SIZE)
     if size is None:
-        raise _UnreadableField(name)
+        raise _UnreadableFieldError(name)
     return to_micros(size)
 
 
@@ -301,4 +303,4 @@ def _stamp(fields: Mapping[str, object], name: str) -> int:
     try:
         return stamp_ns(str(value))
     except ValueError as error:
-        raise _UnreadableField(name) from error
+        raise _UnreadableFieldError(name) from error
