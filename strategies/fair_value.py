@@ -1,0 +1,201 @@
+"""Prices the market as a digital option on the settlement average and trades the difference.
+
+Must not: remember more than a running mean of ``MAXIMUM_MARKETS`` markets, or guess a strike or a
+volatility that is not known.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from helpers.domain import (
+    GRID_NS,
+    MICROS,
+    Action,
+    MarketState,
+    Outcome,
+    Snapshot,
+    Strike,
+    StrikeRung,
+)
+from strategies.baseline import (
+    Baseline,
+    Judgement,
+    close,
+    held_outcome,
+    hold,
+    taker_fee_per_share,
+    tradable,
+)
+from strategies.history import MAXIMUM_MARKETS
+
+AVERAGE_SECONDS: Final = 60.0
+"""5 m, 15 m and 4 h markets settle on the 60 s mean price before the close (reference E.4)."""
+HOURLY_SECONDS: Final = 3_600.0
+"""1 h markets settle on the close of Binance's candle: one price, no average (reference E.4)."""
+VOLATILITY_FLOOR: Final = 2e-5
+"""Log return per sqrt second: a quarter of the usual 8e-5 (14.1 bp sd over 5 m). A quiet tape, with
+12 distinct prices in 5 m, measures almost nothing, which would make every price a certainty."""
+BASIS_SD: Final = 7e-5
+"""Log difference of the fast market's 1 m mean to the settlement average (E.3: 0.63 bp; 15 % of
+windows that ended 0.75 bp from the strike settled the other way, which is an sd of 0.72 bp)."""
+DEFAULT_MARGIN: Final = 0.03
+"""Dollars a share beyond the fee: the model's own error, half a 10 s residual of 7.5 c."""
+FULL_CONFIDENCE_EDGE: Final = 0.10
+
+
+class _Average:
+    """Running mean of the grid prices inside the settlement minute."""
+
+    __slots__ = ("count", "last_step", "total")
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.count = 0
+        self.last_step = -1
+
+
+class FairValue(Baseline):
+    """Buys the outcome whose fair price exceeds ask, fee and margin; holds it to resolution.
+
+    Price S. With a strike that is our own proxy (``FAST_PROXY``), and in 1 h markets, which settle
+    on Binance itself, S is the fast mid: same source as the strike. With a venue strike S is the
+    settlement source's latest price where one was seen, because the fast market has a basis to it;
+    else the fast mid.
+    """
+
+    name = "fair_value"
+    holds_to_resolution = True
+
+    def __init__(self, margin: float = DEFAULT_MARGIN) -> None:
+        if not 0.0 <= margin < 1.0:
+            raise ValueError(f"margin was {margin} dollars a share, expected 0 to 1")
+        self._margin = margin
+        self._averages: dict[str, _Average] = {}
+
+    def judge(self, state: MarketState) -> Judgement:
+        """Return BUY or SELL where an outcome is cheap, the close where the bid is dear."""
+        snapshot = state.snapshot
+        strike, volatility = snapshot.strike, snapshot.fast.volatility_per_sqrt_second
+        if strike is None or strike.price <= 0:
+            return hold("the strike is not known")
+        if volatility is None:
+            return hold("the fast market's volatility is not known yet")
+        if snapshot.seconds_to_close <= 0:
+            return hold("the window has ended")
+        if snapshot.fast.mid <= 0:
+            return hold("the fast market has no price")
+        price, basis = _price_and_basis(snapshot, strike)
+        fair = probability_up(
+            price=price,
+            strike=strike.price,
+            volatility_per_sqrt_second=volatility,
+            seconds_to_close=snapshot.seconds_to_close,
+            realised_mean=self._realised_mean(snapshot, price),
+            average_seconds=_average_seconds(snapshot),
+            basis_sd=basis,
+        )
+        held = held_outcome(state)
+        return self._enter(snapshot, fair) if held is None else self._exit(snapshot, held, fair)
+
+    def _enter(self, snapshot: Snapshot, fair: float) -> Judgement:
+        why = f"fair Up {fair:.3f}"
+        best = hold(f"{why}: no outcome is cheap by {self._margin:.3f}")
+        for outcome, worth, action in (
+            (Outcome.UP, fair, Action.BUY),
+            (Outcome.DOWN, 1.0 - fair, Action.SELL),
+        ):
+            book = snapshot.book(outcome)
+            if not tradable(book):
+                continue
+            ask = book.asks[0][0] / MICROS
+            fee = taker_fee_per_share(snapshot.market.fees, ask)
+            edge = worth - ask - fee
+            if edge > self._margin and edge > best.value:
+                confidence = min(1.0, edge / FULL_CONFIDENCE_EDGE)
+                reason = f"{why}: {outcome} at {ask:.3f} + fee {fee:.4f} has edge {edge:.3f}"
+                best = Judgement(action, confidence, edge, reason)
+        return best
+
+    def _exit(self, snapshot: Snapshot, held: Outcome, fair: float) -> Judgement:
+        worth = fair if held is Outcome.UP else 1.0 - fair
+        book = snapshot.book(held)
+        why = f"holding {held}, worth {worth:.3f}"
+        if not tradable(book):
+            return hold(f"{why}; its book is {book.problem.value or 'empty'}")
+        bid = book.bids[0][0] / MICROS
+        gain = bid - taker_fee_per_share(snapshot.market.fees, bid) - worth
+        if gain > self._margin:
+            return close(held, f"{why}, bid {bid:.3f} is dear by {gain:.3f}", gain)
+        return hold(f"{why}, bid {bid:.3f}: to resolution")
+
+    def _realised_mean(self, snapshot: Snapshot, price: float) -> float:
+        if snapshot.seconds_to_close >= AVERAGE_SECONDS:
+            return price
+        slug = snapshot.market.slug
+        average = self._averages.get(slug)
+        if average is None:
+            if len(self._averages) >= MAXIMUM_MARKETS:
+                self._averages.pop(next(iter(self._averages)))
+            average = self._averages[slug] = _Average()
+        step = snapshot.now_ns // GRID_NS
+        if snapshot.on_grid and step > average.last_step:
+            average.total += price
+            average.count += 1
+            average.last_step = step
+        return average.total / average.count if average.count else price
+
+    def forget(self, market: str) -> None:
+        """Drop the running mean of a market that has rolled."""
+        self._averages.pop(market, None)
+
+
+def probability_up(
+    *,
+    price: float,
+    strike: float,
+    volatility_per_sqrt_second: float,
+    seconds_to_close: float,
+    realised_mean: float,
+    average_seconds: float,
+    basis_sd: float,
+) -> float:
+    """Return P(settlement >= strike) = Phi(ln(mean / strike) / sd), prices in dollars, above 0.
+
+    Settlement is the mean price over the last a = ``average_seconds`` (0: the last price alone).
+    With tau seconds to go and volatility s per sqrt second, of a driftless Brownian log price:
+
+    - tau >= a: until the average starts the variance is s^2 (tau - a); the mean of a Brownian
+      motion over its first a seconds has variance s^2 a / 3; the increments are independent, so
+      s^2 (tau - a + a / 3): for a = 60 that is s^2 (tau - 40).
+    - tau < a: a share w = tau / a is still open, and its mean has variance s^2 tau / 3; so
+      expected mean (1 - w) realised + w price, variance w^2 s^2 tau / 3 = s^2 tau^3 / (3 a^2).
+
+    ``basis_sd`` (log) is added in quadrature. Volatility is floored at ``VOLATILITY_FLOOR``.
+    """
+    volatility = max(VOLATILITY_FLOOR, volatility_per_sqrt_second)
+    if seconds_to_close >= average_seconds:
+        mean = price
+        effective_seconds = seconds_to_close - average_seconds * 2.0 / 3.0
+    else:
+        open_share = seconds_to_close / average_seconds
+        mean = (1.0 - open_share) * realised_mean + open_share * price
+        effective_seconds = open_share**2 * seconds_to_close / 3.0
+    sd = math.sqrt(volatility**2 * effective_seconds + basis_sd**2)
+    distance = math.log(mean / strike)
+    if sd == 0.0:
+        return 1.0 if distance >= 0.0 else 0.0
+    return 0.5 * math.erfc(-distance / (sd * math.sqrt(2.0)))
+
+
+def _price_and_basis(snapshot: Snapshot, strike: Strike) -> tuple[float, float]:
+    if snapshot.market.window_seconds == HOURLY_SECONDS:
+        return snapshot.fast.mid, 0.0
+    if strike.rung is not StrikeRung.FAST_PROXY and snapshot.reference_price > 0:
+        return snapshot.reference_price, 0.0
+    return snapshot.fast.mid, BASIS_SD
+
+
+def _average_seconds(snapshot: Snapshot) -> float:
+    return 0.0 if snapshot.market.window_seconds == HOURLY_SECONDS else AVERAGE_SECONDS

@@ -1,0 +1,218 @@
+"""The learned policy: market states to decisions by one packed forward of both networks.
+
+Must not: learn, read files or a clock, or evaluate anything off the calling thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Final
+
+import mlx.core as mx
+import numpy as np
+
+from helpers.domain import FEATURE_NAMES, Action, Decision, MarketState, Message
+from strategies.base import decision_from, entropy_nats
+from strategies.history import HISTORY_LENGTH, MAXIMUM_MARKETS, StateHistory
+from strategies.networks import Actor, ActorCritic, Architecture, Critic, TemporalEncoder
+from strategies.packed import Forward, PackedForward
+from strategies.registry import Model
+
+__all__ = [
+    "Actor",
+    "ActorCritic",
+    "Architecture",
+    "Critic",
+    "RLStrategy",
+    "StateHistory",
+    "TemporalEncoder",
+    "TemporalNote",
+    "choose_device",
+]
+
+PROBE_ROWS: Final = 4
+PROBE_FORWARDS: Final = 30
+"""Forwards timed per device at start; the median of 30 is a few milliseconds of work."""
+
+_HOLD_FOR_CERTAIN: Final = (1.0, 0.0, 0.0)
+_ACTION_NAMES: Final = ("hold", "buy", "sell")
+
+
+class TemporalNote(Message, frozen=True):
+    """What the temporal encoder made of a market at its last decision."""
+
+    market: str
+    history_depth: int
+    """States in the window, 0 to 5; the rest of it is zeros."""
+    encoder_norm: float
+    """Euclidean norm of the actor's 32 encodings, at most sqrt 32 = 5.66."""
+
+
+class RLStrategy:
+    """The actor-critic policy, greedy unless given a generator to sample with."""
+
+    name: str = "rl"
+    holds_to_resolution: bool = False
+
+    def __init__(
+        self,
+        model: Model,
+        sampler: np.random.Generator | None = None,
+        device: mx.DeviceType = mx.cpu,
+    ) -> None:
+        self._device = device
+        self._sampler = sampler
+        self._history = StateHistory(model.manifest.architecture.features)
+        self._notes: dict[str, tuple[int, mx.array, int]] = {}
+        self.adopt(model)
+
+    @property
+    def model_id(self) -> str:
+        """Return the id of the model in use."""
+        return self._model_id
+
+    def adopt(self, model: Model) -> None:
+        """Use another model from the next decision on; histories stay.
+
+        Raises ``ValueError`` when its windows are of another shape than the histories (I8).
+        """
+        shape = model.manifest.architecture
+        window = (shape.features, shape.history_length)
+        if window != (len(FEATURE_NAMES), HISTORY_LENGTH):
+            raise ValueError(
+                f"model window was {window} (features, states), "
+                f"expected {(len(FEATURE_NAMES), HISTORY_LENGTH)}"
+            )
+        self._packed = PackedForward(shape, model.networks, self._device)
+        self._model_id = model.manifest.model_id
+        self._version = model.manifest.feature_version
+        self._windows = np.zeros((PROBE_ROWS, shape.window_width), dtype=np.float32)
+
+    def decide(self, states: Sequence[MarketState]) -> Sequence[Decision]:
+        """Return one decision for each state, in order, from one batched forward.
+
+        An invalid state, or one of another feature version, is a HOLD with the reason and leaves
+        no trace in the history.
+        """
+        if len(states) > len(self._windows):
+            self._windows = np.zeros((len(states), self._windows.shape[1]), dtype=np.float32)
+        windows = self._windows
+        valid = 0
+        depths: list[int] = []
+        for state in states:
+            if state.invalid or state.version != self._version:
+                continue
+            snapshot = state.snapshot
+            depth = self._history.window(
+                snapshot.market.slug,
+                state.features,
+                snapshot.now_ns,
+                on_grid=snapshot.on_grid,
+                out=windows[valid],
+            )
+            depths.append(depth)
+            valid += 1
+        forward = self._packed(windows[:valid]) if valid else None
+        return self._decisions(states, forward, depths)
+
+    def _decisions(
+        self, states: Sequence[MarketState], forward: Forward | None, depths: Sequence[int]
+    ) -> Sequence[Decision]:
+        decisions: list[Decision] = []
+        row = 0
+        for state in states:
+            if forward is None or state.invalid or state.version != self._version:
+                decisions.append(self._hold(state, self._refusal(state)))
+                continue
+            self._note(state.snapshot.market.slug, depths[row], forward.encodings, row)
+            decisions.append(self._decision(state, forward.logits[row], forward.values[row]))
+            row += 1
+        return decisions
+
+    def _decision(self, state: MarketState, logits: Sequence[float], value: float) -> Decision:
+        if not math.isfinite(sum(logits) + value):
+            return self._hold(state, f"network output was {logits} and {value}, expected finite")
+        probabilities = softmax(logits)
+        chosen = self._choose(probabilities)
+        reason = (
+            f"p_{_ACTION_NAMES[chosen]}={probabilities[chosen]:.2f} "
+            f"entropy={entropy_nats(probabilities):.2f}"
+        )
+        return decision_from(state, Action(chosen), probabilities, value, self._model_id, reason)
+
+    def _choose(self, probabilities: tuple[float, float, float]) -> int:
+        if self._sampler is None:
+            return probabilities.index(max(probabilities))
+        drawn = self._sampler.random()
+        if drawn < probabilities[0]:
+            return 0
+        return 1 if drawn < probabilities[0] + probabilities[1] else 2
+
+    def _refusal(self, state: MarketState) -> str:
+        if state.invalid:
+            return state.invalid
+        return f"feature version was {state.version!r}, the model expects {self._version!r}"
+
+    def _hold(self, state: MarketState, reason: str) -> Decision:
+        return decision_from(state, Action.HOLD, _HOLD_FOR_CERTAIN, 0.0, self._model_id, reason)
+
+    def _note(self, market: str, depth: int, encodings: mx.array, row: int) -> None:
+        if market not in self._notes and len(self._notes) >= MAXIMUM_MARKETS:
+            self._notes.pop(next(iter(self._notes)))
+        self._notes[market] = (depth, encodings, row)
+
+    def describe(self, market: str) -> TemporalNote | None:
+        """Return depth and encoder norm of a market's last decision; ``None`` before the first."""
+        note = self._notes.get(market)
+        if note is None:
+            return None
+        depth, encodings, row = note
+        # The encodings were evaluated with the forward: reading them starts no work.
+        actor = np.array(encodings, copy=False)[0, row]
+        return TemporalNote(market, depth, math.sqrt(float(np.dot(actor, actor))))
+
+    def forget(self, market: str) -> None:
+        """Drop the history and the note of a market that has rolled."""
+        self._history.forget(market)
+        self._notes.pop(market, None)
+
+
+def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
+    """Return the probabilities of three logits; they sum to 1 within rounding."""
+    hold, buy, sell = logits
+    top = max(hold, buy, sell)
+    weights = (math.exp(hold - top), math.exp(buy - top), math.exp(sell - top))
+    total = weights[0] + weights[1] + weights[2]
+    return (weights[0] / total, weights[1] / total, weights[2] / total)
+
+
+def choose_device(model: Model, monotonic_seconds: Callable[[], float]) -> mx.DeviceType:
+    """Return the device on which the forward is faster; the CPU where there is no other.
+
+    A GPU launch can cost more than this arithmetic, so both are timed once at start (measured, not
+    guessed). Devices may round differently: a replay uses the device of its recording.
+    """
+    if not mx.is_available(mx.gpu):
+        return mx.cpu
+    seconds = {
+        device: _median_forward_seconds(model, device, monotonic_seconds)
+        for device in (mx.cpu, mx.gpu)
+    }
+    return mx.cpu if seconds[mx.cpu] <= seconds[mx.gpu] else mx.gpu
+
+
+def _median_forward_seconds(
+    model: Model, device: mx.DeviceType, monotonic_seconds: Callable[[], float]
+) -> float:
+    shape = model.manifest.architecture
+    packed = PackedForward(shape, model.networks, device)
+    windows = np.zeros((PROBE_ROWS, shape.window_width), dtype=np.float32)
+    packed(windows)  # The first call pays for kernels being loaded.
+    taken: list[float] = []
+    for _ in repeat(None, PROBE_FORWARDS):
+        started = monotonic_seconds()
+        packed(windows)
+        taken.append(monotonic_seconds() - started)
+    return sorted(taken)[len(taken) // 2]
