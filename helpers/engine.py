@@ -25,6 +25,8 @@ from helpers.domain import (
     FeedEvent,
     FeedGap,
     Fill,
+    LedgerConflict,
+    LedgerError,
     Market,
     MarketOpened,
     MarketResolved,
@@ -32,9 +34,11 @@ from helpers.domain import (
     MarketState,
     Message,
     OrderIntent,
+    Position,
     Quote,
     Rejected,
     ResolutionSeen,
+    RoundTrip,
     Snapshot,
     Strike,
     StrikeSeen,
@@ -97,6 +101,7 @@ class Engine:
         self._pending: dict[Asset, int] = {}
         self._strikes: dict[str, Strike] = {}
         self._resolved: deque[str] = deque(maxlen=RESOLVED_REMEMBERED_MAXIMUM)
+        self._conflicted: set[str] = set()
         self._sent_ns: deque[int] = deque()
         self._reject_streak = 0
         self._reject_day = 0
@@ -135,6 +140,12 @@ class Engine:
                 self._next_grid_ns += GRID_NS
                 self._grid_step(due_ns)
 
+    def settle_orders(self, now_ns: int) -> None:
+        """Let orders in flight come to their end, deciding nothing more: the end of a run."""
+        while (due_ns := self.executor.next_due_ns()) is not None and due_ns <= now_ns:
+            for answer in self.executor.advance(due_ns):
+                self._on_execution(answer)
+
     def tick(self, now_ns: int, markets: Sequence[Market], on_grid: bool) -> None:
         """Decide in these markets: views, features, one batched forward, size, gate, send."""
         views = [self.board.snapshot(market.slug, now_ns, on_grid) for market in markets]
@@ -166,9 +177,7 @@ class Engine:
     def _on_execution(self, answer: ExecutionEvent) -> None:
         if isinstance(answer, Fill):
             self.outlet.write(answer.at_ns, answer.market, answer)
-            closed = self.ledger.apply(answer)
-            if closed is not None:
-                self.outlet.write(answer.at_ns, answer.market, closed)
+            self._book(answer)
             return
         if isinstance(answer, Accepted):
             self._reject_streak = 0
@@ -176,6 +185,21 @@ class Engine:
             self._reject_streak += 1
         market = answer.intent_id.split("/", 1)[0]
         self.outlet.write(answer.at_ns, market, answer)
+
+    def _book(self, fill: Fill) -> None:
+        try:
+            changes = self.ledger.apply(fill)
+        except LedgerError as error:
+            self._conflict(fill.market, fill.at_ns, error)
+            return
+        for change in changes:
+            if isinstance(change, RoundTrip):
+                self.outlet.write(fill.at_ns, fill.market, change)
+
+    def _conflict(self, slug: str, at_ns: int, error: LedgerError) -> None:
+        """Stop entries in a market whose venue contradicts our books, and say so (I4)."""
+        self._conflicted.add(slug)
+        self.outlet.write(at_ns, slug, LedgerConflict(str(error)))
 
     def stop_entries(self, why: str) -> None:
         """Allow no further entry; exits go on. The first reason stays."""
@@ -231,8 +255,9 @@ class Engine:
     def _supervise(self, now_ns: int) -> None:
         """Mark every position at what it would bring, and close those whose time has come."""
         for position in self.ledger.positions():
-            if self.board.market(position.market) is None:
-                continue  # its market's facts are the ledger's; resolution will settle it
+            market = self.board.market(position.market)
+            if market is None or now_ns >= market.closes_ns or _is_dust(position, market):
+                continue  # nothing can be sold any more: the resolution will settle it
             view = self.board.snapshot(position.market, now_ns, on_grid=True)
             self.ledger.mark(position.market, exit_value_micros(view, position))
             if position.market in self.executor.markets_with_orders():
@@ -252,7 +277,7 @@ class Engine:
         positions = self.ledger.positions()
         with_orders = self.executor.markets_with_orders()
         pending = {market: self.executor.pending_entry_micros(market) for market in with_orders}
-        held = {position.market for position in positions}
+        held = {p.market for p in positions if not self._is_residue(p)}
         exposure = Exposure(
             open_positions=len(held | {market for market, micros in pending.items() if micros}),
             exposure_micros=sum(p.cost_micros for p in positions) + sum(pending.values()),
@@ -262,10 +287,14 @@ class Engine:
             cash_micros=self.ledger.cash_micros - sum(pending.values()),
             market_position_micros=self.ledger.position(slug).shares_micros,
             market_order_open=slug in with_orders,
-            market_unknown=slug in self.executor.markets_unknown(),
+            market_unknown=slug in self.executor.markets_unknown() or slug in self._conflicted,
             last_exit_ns=self.ledger.last_exit_ns(slug),
         )
         return Account(exposure, len(self._sent_ns), self.entries_stopped)
+
+    def _is_residue(self, position: Position) -> bool:
+        market = self.board.market(position.market)
+        return market is not None and _is_dust(position, market)
 
     def _on_market(self, event: MarketOpened) -> None:
         market = event.market
@@ -282,9 +311,11 @@ class Engine:
             self._resolved.append(market.slug)
             seen = ResolutionSeen(winner, event.final_price, event.source)
             self.outlet.write(event.received_ns, market.slug, seen)
-        settled = self.ledger.settle(market, winner, event.received_ns)
-        if settled is not None:
-            self.outlet.write(event.received_ns, market.slug, settled)
+        try:
+            while settled := self.ledger.settle(market, winner, event.received_ns):
+                self.outlet.write(event.received_ns, market.slug, settled)
+        except LedgerError as error:
+            self._conflict(market.slug, event.received_ns, error)
 
     def _tell_strike(self, view: Snapshot) -> None:
         slug, strike = view.market.slug, view.strike
@@ -302,6 +333,11 @@ class Engine:
             len(ledger.positions()),
         )
         self.outlet.write(now_ns, "", equity)
+
+
+def _is_dust(position: Position, market: Market) -> bool:
+    """Say whether a position is too small to be sold: it goes to resolution as it is (I7)."""
+    return position.shares_micros < market.minimum_shares_micros
 
 
 def _seen(market: Market) -> MarketSeen:

@@ -15,34 +15,24 @@ from helpers.domain import (
     MICROS,
     Fill,
     FillStatus,
+    LedgerError,
     Market,
     Message,
     Mode,
     Outcome,
     Position,
+    RoundTrip,
     Settled,
     Side,
 )
 from helpers.ledger_leg import (
-    LedgerError,
     Leg,
     Resolution,
-    RoundTrip,
     after_fill,
     after_resolution,
     fold,
 )
-from helpers.ledger_report import LedgerReport, LedgerRow, RealisedTotals
-
-__all__ = [
-    "ChangeKind",
-    "Ledger",
-    "LedgerChange",
-    "LedgerError",
-    "LedgerReport",
-    "LedgerRow",
-    "RoundTrip",
-]
+from helpers.ledger_report import LedgerReport, RealisedTotals
 
 CLOSED_MARKETS_REMEMBERED: Final = 256
 """Flat markets whose trade ids are kept to recognise a repeat or a late failure: over a day of four
@@ -244,22 +234,30 @@ class Ledger:
         A position without a mark counts at cost, that is with no profit or loss. A reversal counts
         on the day it became known.
         """
-        unrealised = sum(
+        return self._totals.daily_micros(now_ns) + self.unrealised_micros
+
+    @property
+    def unrealised_micros(self) -> int:
+        """Return the open positions' marks over their cost; one without a mark counts as even."""
+        return sum(
             account.mark_micros - account.position.cost_micros
             for account in self._accounts.values()
             if account.mark_micros is not None
         )
-        return self._totals.daily_micros(now_ns) + unrealised
+
+    @property
+    def realised_micros(self) -> int:
+        """Return all that was realised after fees, of positions sold in part as well."""
+        return self._totals.realised_micros
 
     @property
     def cash_micros(self) -> int:
         """Return the cash that fills and resolutions leave; may be negative only by late facts."""
         return self._cash_micros
 
-    @property
-    def losing_streak(self) -> int:
-        """Return how many of the latest round trips lost without a break."""
-        return self._totals.losing_streak()
+    def losing_streak(self, now_ns: int) -> int:
+        """Return how many of the latest round trips of this UTC day lost without a break."""
+        return self._totals.losing_streak(now_ns)
 
     def last_exit_ns(self, slug: str) -> int:
         """Return when a market's last position was closed, 0 when never."""

@@ -12,35 +12,16 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from helpers.domain import MICROS, Asset, Fill, Market, Message, Outcome, Side
-
-
-class LedgerError(Exception):
-    """The venue reported something that cannot be booked; the ledger is unchanged.
-
-    Trading in that market stops until it is reconciled.
-    """
-
-
-class RoundTrip(Message, frozen=True):
-    """One position from its first share to its last."""
-
-    market: str
-    asset: Asset
-    outcome: Outcome
-    shares_micros: int
-    """All shares bought."""
-    cost_micros: int
-    """Paid for them, fees included."""
-    proceeds_micros: int
-    """Received by sales net of fees, or by the resolution."""
-    fees_micros: int
-    pnl_micros: int
-    opened_ns: int
-    closed_ns: int
-    how: Literal["sold", "settled"]
-    entry_price_micros: int
-    """Average price a share, without fees."""
+from helpers.domain import (
+    MICROS,
+    Fill,
+    LedgerError,
+    Market,
+    Message,
+    Outcome,
+    RoundTrip,
+    Side,
+)
 
 
 class Leg(Message, frozen=True):

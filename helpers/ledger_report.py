@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from helpers.domain import NS_PER_SECOND, Asset, Message, Mode, Outcome
-from helpers.ledger_leg import Leg, RoundTrip
+from helpers.domain import NS_PER_SECOND, Asset, Message, Mode, Outcome, RoundTrip
+from helpers.ledger_leg import Leg
 
 ROUND_TRIPS_KEPT: Final = 1_000
 """Round trips kept one by one for display and streaks; the totals never forget one."""
@@ -106,11 +106,17 @@ class RealisedTotals:
         """Return what was realised since UTC midnight."""
         return self._days.get(now_ns // _NS_PER_DAY, 0)
 
-    def losing_streak(self) -> int:
-        """Return how many of the latest round trips lost without a break."""
+    @property
+    def realised_micros(self) -> int:
+        """Return everything realised so far."""
+        return self._realised_micros
+
+    def losing_streak(self, now_ns: int) -> int:
+        """Return how many of the latest round trips of this UTC day lost without a break."""
+        today = now_ns // _NS_PER_DAY
         streak = 0
         for trip in reversed(self._history.values()):
-            if trip.pnl_micros >= 0:
+            if trip.pnl_micros >= 0 or trip.closed_ns // _NS_PER_DAY != today:
                 break
             streak += 1
         return streak

@@ -24,13 +24,14 @@ from helpers.domain import (
     FeedGap,
     Fill,
     FillStatus,
+    LedgerConflict,
     MarketSeen,
     Mode,
     OrderUpdate,
-    PositionClosed,
     Refused,
     Rejected,
     ResolutionSeen,
+    RoundTrip,
     RunStarted,
     RunStopped,
     Settled,
@@ -173,7 +174,7 @@ class Narrator:
                 maker=body.maker,
             )
 
-    def _closed(self, at_ns: int, market: str, body: PositionClosed) -> None:
+    def _closed(self, at_ns: int, market: str, body: RoundTrip) -> None:
         self._logs[Tag.LEDGER].info(
             "position_closed",
             at_ns=at_ns,
@@ -183,8 +184,8 @@ class Narrator:
             shares=from_micros(body.shares_micros),
             pnl=_dollars(body.pnl_micros),
             fees=_dollars(body.fees_micros),
-            held_seconds=(body.at_ns - body.opened_ns) // NS_PER_SECOND,
-            how=body.reason,
+            held_seconds=(body.closed_ns - body.opened_ns) // NS_PER_SECOND,
+            how=body.how,
         )
 
     def _settled(self, at_ns: int, market: str, body: Settled) -> None:
@@ -258,6 +259,7 @@ _SIMPLE: Final[Mapping[type, tuple[Tag, str, str]]] = MappingProxyType(
         OrderUpdate: (Tag.ORDER, "order_ended", "info"),
         StrikeSeen: (Tag.FEED, "strike_known", "info"),
         ResolutionSeen: (Tag.FEED, "market_resolved", "info"),
+        LedgerConflict: (Tag.SAFETY, "ledger_conflict", "error"),
         FeedGap: (Tag.FEED, "feed_gap", "warning"),
         RunStarted: (Tag.HEALTH, "run_started", "info"),
         RunStopped: (Tag.HEALTH, "run_stopped", "info"),
@@ -271,7 +273,7 @@ _TELLERS: Final[Mapping[type, Callable[[Narrator, int, str, Any], None]]] = Mapp
         Unsized: Narrator._unsized,
         Approved: Narrator._approved,
         Fill: Narrator._fill,
-        PositionClosed: Narrator._closed,
+        RoundTrip: Narrator._closed,
         Settled: Narrator._settled,
         Equity: Narrator._equity,
         MarketSeen: Narrator._market,

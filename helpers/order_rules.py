@@ -6,6 +6,7 @@ not: round a price in anybody's favour, or know about positions, books or the ne
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Final
 
 from helpers.domain import MICROS, Message, RuleFailure, RuleValue, Side, from_micros
@@ -151,6 +152,15 @@ def amount_decimals_failure(amounts: OrderAmounts) -> RuleFailure | None:
         return None
     found = f"{from_micros(amounts.maker_micros)} for {from_micros(amounts.taker_micros)}"
     return RuleFailure(RULE_AMOUNT_DECIMALS, f"{amounts.side} 2 and 4 decimals", found)
+
+
+def clean_lot_micros(price_micros: int) -> int:
+    """Return the step of two-decimal shares that cost whole cents at a price.
+
+    A FAK buy of a multiple of it is neither cut to the cent nor to the fourth decimal (B.5), so
+    what is bought can be sold again to the last share: one share on the cent grid at worst.
+    """
+    return MICROS // gcd(price_micros, MICROS) * CENT_MICROS
 
 
 def smallest_taker_buy(minimum_shares_micros: int, price_micros: int) -> int:

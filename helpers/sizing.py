@@ -31,6 +31,7 @@ from helpers.order_rules import (
     OrderAmounts,
     ceil_price,
     ceil_shares,
+    clean_lot_micros,
     floor_price,
     floor_shares,
     resting_amounts,
@@ -41,7 +42,6 @@ from helpers.order_rules import (
 RULE_SHARES_PENDING: Final = "shares_pending"
 RULE_EMPTY_BOOK: Final = "empty_book"
 RULE_OFF_GRID: Final = "off_grid"
-RULE_TOO_LATE: Final = "too_late"
 
 
 class Limits(Message, frozen=True):
@@ -133,11 +133,6 @@ def exit_intent(
 def _entry(
     outcome: Outcome, snapshot: Snapshot, limits: Limits, confidence: float
 ) -> OrderIntent | Unsized:
-    deadline_ns = _deadline_ns(snapshot, limits)
-    last_ns = deadline_ns or snapshot.market.closes_ns
-    if last_ns <= snapshot.now_ns:
-        late = (snapshot.now_ns - last_ns) / NS_PER_SECOND
-        return _unsized(snapshot, outcome, Side.BUY, RULE_TOO_LATE, 0.0, late)
     price = _entry_price(outcome, snapshot, limits)
     if isinstance(price, Unsized):
         return price
@@ -157,7 +152,7 @@ def _entry(
         style=limits.style,
         reason=IntentReason.ENTRY_SIGNAL,
         expires_ns=expires_ns,
-        deadline_ns=deadline_ns,
+        deadline_ns=_deadline_ns(snapshot, limits),
     )
 
 
@@ -199,6 +194,13 @@ def _entry_shares(
     rule = taker_amounts if taking else resting_amounts
     dollars = int(limits.trade_size_micros * confidence)
     wished = floor_shares(dollars * MICROS // price)
+    if taking:
+        # Whole cents for the whole lot: a lot that is cut to the cent on buying leaves a residue
+        # that no sale can take (I7).
+        step = clean_lot_micros(price)
+        clean = max(wished // step, -(-minimum // step)) * step
+        if clean * price // MICROS <= limits.trade_size_micros:
+            wished = clean
     amounts = rule(Side.BUY, wished, price, tick, minimum)
     if isinstance(amounts, OrderAmounts):
         return wished

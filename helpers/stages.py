@@ -17,7 +17,6 @@ from helpers.domain import (
     OrderIntent,
     Outcome,
     Position,
-    PositionClosed,
     Settled,
     Snapshot,
     Unsized,
@@ -100,12 +99,18 @@ class LedgerStage(Protocol):
         """Keep the facts a position needs until it is settled (I15)."""
         ...
 
-    def apply(self, fill: Fill) -> PositionClosed | None:
-        """Book a fill; return the position it closed, if it did."""
+    def apply(self, fill: Fill) -> Sequence[object]:
+        """Book a fill; return what changed, each ``RoundTrip`` that closed among it.
+
+        Raises ``LedgerError`` when the fill contradicts what is booked.
+        """
         ...
 
     def settle(self, market: Market, winner: Outcome, at_ns: int) -> Settled | None:
-        """Pay out a position; ``None`` when there was none."""
+        """Pay out a position; ``None`` when there is none (call until then).
+
+        Raises ``LedgerError`` on a second, other winner.
+        """
         ...
 
     def mark(self, slug: str, exit_value_micros: int) -> None:

@@ -167,9 +167,9 @@ class Board:
         """Return the markets whose window contains ``now_ns``, by close time, then slug."""
         return self._markets.open(now_ns)
 
-    def market(self, slug: str) -> Market:
-        """Return a market's facts; raise ``KeyError`` for an unknown slug."""
-        return self._markets.by_slug[slug]
+    def market(self, slug: str) -> Market | None:
+        """Return a market's facts, ``None`` for an unknown slug."""
+        return self._markets.by_slug.get(slug)
 
     def market_by_condition(self, condition_id: str) -> Market | None:
         """Return the market of a condition, ``None`` for one that is not ours."""

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from db.journal import Journal
-from strategies.catalogue import build_strategy
-from strategies.features import features
-
 from helpers.board import Board
 from helpers.clock import monotonic_seconds
 from helpers.domain import (
@@ -37,6 +34,8 @@ from helpers.sizing import Limits, exit_intent, size
 from helpers.stages import Outlet
 from helpers.supervisor import SupervisorLimits, due_exit
 from strategies.base import Strategy, get_confidence_size
+from strategies.catalogue import build_strategy
+from strategies.features import features
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE_ROOMS: Final = ("helpers", "strategies", "db")

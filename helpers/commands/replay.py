@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from db.journal import Journal, JournalError
-from strategies.catalogue import STRATEGY_NAMES
-
 from helpers import logs
 from helpers.clock import SimulatedClock, monotonic_seconds, pause_seconds
 from helpers.commands.closing_table import closing_table
@@ -22,6 +20,7 @@ from helpers.domain import NS_PER_SECOND, Mode, RunStopped, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.tape import TapeError, TapeFaults, TapeFrame, read_tape
+from strategies.catalogue import STRATEGY_NAMES
 
 EXIT_USAGE: Final = 2
 EXIT_UNREADABLE: Final = 66
@@ -145,8 +144,7 @@ class _Player:
 def _finish(flow: Flow, player: _Player, settings: Settings) -> None:
     """Let orders in flight settle, then close the books of the run."""
     end_ns = player.last_ns + settle_span_ns(settings)
-    flow.engine.stop_entries("the tape has ended")
-    flow.engine.advance(end_ns)
+    flow.engine.settle_orders(end_ns)
     report = flow.ledger.report()
     stopped = RunStopped(
         reason="end of tape",

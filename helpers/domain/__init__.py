@@ -11,6 +11,7 @@ the venue's stamp (0 where it sends none), ``received_ns`` ours.
 
 from __future__ import annotations
 
+from helpers.domain.errors import LedgerError
 from helpers.domain.feed_events import (
     AssetPrice,
     BestPrices,
@@ -65,9 +66,10 @@ from helpers.domain.records import (
     Equity,
     FeedGap,
     HaltChanged,
+    LedgerConflict,
     MarketSeen,
-    PositionClosed,
     ResolutionSeen,
+    RoundTrip,
     RunStarted,
     RunStopped,
     StrikeSeen,
@@ -148,6 +150,8 @@ __all__ = [
     "FillStatus",
     "HaltChanged",
     "IntentReason",
+    "LedgerConflict",
+    "LedgerError",
     "Level",
     "LevelChange",
     "MarkPrice",
@@ -167,13 +171,13 @@ __all__ = [
     "OutcomeTrade",
     "PartialDepth",
     "Position",
-    "PositionClosed",
     "PriceSize",
     "Quote",
     "ReferencePrice",
     "Refused",
     "Rejected",
     "ResolutionSeen",
+    "RoundTrip",
     "RuleFailure",
     "RuleValue",
     "RunStarted",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from helpers.domain.orders import (
     Accepted,
     Approved,
@@ -59,27 +61,31 @@ class ResolutionSeen(Message, frozen=True):
     source: Source
 
 
-class PositionClosed(Message, frozen=True):
-    """A position left the ledger, sold or paid out."""
+class RoundTrip(Message, frozen=True):
+    """One position from its first share to its last."""
 
     market: str
+    asset: Asset
     outcome: Outcome
     shares_micros: int
-    """Shares that left, in micro-shares."""
+    """All shares bought."""
     cost_micros: int
-    """What they cost, entry fees included."""
+    """Paid for them, fees included."""
     proceeds_micros: int
-    """What came back, exit fees already taken off."""
+    """Received by sales net of fees, or by the resolution."""
     fees_micros: int
-    """Entry and exit fees together, for showing: both are already in the two sums above."""
-    reason: str
+    pnl_micros: int
     opened_ns: int
-    at_ns: int
+    closed_ns: int
+    how: Literal["sold", "settled"]
+    entry_price_micros: int
+    """Average price a share, without fees."""
 
-    @property
-    def pnl_micros(self) -> int:
-        """Return profit after fees, in micro-dollars."""
-        return self.proceeds_micros - self.cost_micros
+
+class LedgerConflict(Message, frozen=True):
+    """The venue told something that contradicts the ledger: entries stop in that market."""
+
+    detail: str
 
 
 class Equity(Message, frozen=True):
@@ -134,7 +140,8 @@ Body = (
     | OrderUpdate
     | Fill
     | Settled
-    | PositionClosed
+    | RoundTrip
+    | LedgerConflict
     | Equity
     | HaltChanged
     | FeedGap
