@@ -236,7 +236,7 @@ def test_frames_name_at_most_so_many_tokens() -> None:
         TOKENS_PER_FRAME,
         1,
     ]
-    assert sum((frame["assets_ids"] for frame in frames), []) == sorted(tokens)
+    assert [token for frame in frames for token in frame["assets_ids"]] == sorted(tokens)
     assert "type" in frames[0]
     assert all(frame["operation"] == "subscribe" for frame in frames[1:])
 
