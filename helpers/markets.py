@@ -79,6 +79,7 @@ class _Entry:
         self.facts: tuple[FeedEvent, ...] = ()
         self.resolved = False
         self.resolved_on_socket = False
+        self.final_price_known = False
         self.misses = 0
         self.due_ns = 0
 
@@ -193,7 +194,7 @@ class MarketDirectory:
         due = [entry for entry in self._entries.values() if entry.due_ns <= now_ns]
         if not due:
             return False
-        entry = min(due, key=lambda one: one.due_ns)
+        entry = min(due, key=lambda one: (one.due_ns, one.closes_ns))
         # Moved before asking, so that one window that fails does not starve the others.
         entry.due_ns = now_ns + self._jittered_ns(self._timings.missing_seconds)
         reply = await self._http.get(f"{self._venues.gamma_rest}/events/slug/{entry.slug}")
@@ -222,7 +223,11 @@ class MarketDirectory:
             entry
             for entry in self._entries.values()
             if now_ns > entry.closes_ns
-            and (entry.market is None or entry.resolved or now_ns > entry.closes_ns + kept_ns)
+            and (
+                entry.market is None
+                or self._is_done(entry, now_ns)
+                or now_ns > entry.closes_ns + kept_ns
+            )
         ]
         excess = len(self._entries) - WINDOWS_MAXIMUM
         if excess > 0:
@@ -231,6 +236,13 @@ class MarketDirectory:
         for entry in gone:
             if entry.slug not in held:
                 self._entries.pop(entry.slug, None)
+
+    def _is_done(self, entry: _Entry, now_ns: int) -> bool:
+        # The final price is the next window's price to beat and comes up to a minute after the
+        # resolution (E.5): it is waited for, but not for ever.
+        waited_ns = round(self._timings.resolving_for_seconds * NS_PER_SECOND)
+        waited = now_ns > entry.closes_ns + waited_ns
+        return entry.resolved and (entry.final_price_known or waited)
 
     async def _list(self, now_ns: int) -> None:
         self._listing_due_ns = now_ns + self._jittered_ns(self._timings.missing_maximum_seconds)
@@ -259,10 +271,9 @@ class MarketDirectory:
         entry.misses = 0
         entry.market = market
         entry.closes_ns = market.closes_ns
-        entry.resolved = any(
-            isinstance(fact, MarketResolved) and fact.condition_id == market.condition_id
-            for fact in facts
-        )
+        resolutions = [fact for fact in facts if isinstance(fact, MarketResolved)]
+        entry.resolved = bool(resolutions)
+        entry.final_price_known = any(fact.final_price for fact in resolutions)
         if facts != entry.facts:
             entry.facts = facts
             self._frames(Source.GAMMA, reply.body, reply.received_ns)
@@ -283,8 +294,6 @@ class MarketDirectory:
         since_close_seconds = (now_ns - entry.closes_ns) / NS_PER_SECOND
         if since_close_seconds < 0:
             return self._jittered_ns(min(timings.known_seconds, -since_close_seconds))
-        if entry.resolved or entry.resolved_on_socket:
-            return self._jittered_ns(timings.late_seconds)
         soon = since_close_seconds < timings.resolving_for_seconds
         return self._jittered_ns(timings.resolving_seconds if soon else timings.late_seconds)
 

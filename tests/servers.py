@@ -95,6 +95,8 @@ class ScriptedHttp:
         self.answers: dict[str, list[bytes]] = {}
         self.requests: list[str] = []
         self.url = ""
+        self.hold: asyncio.Event | None = None
+        """When set, an answer is sent and the connection kept open until this event."""
 
     def on(self, path: str, *answers: bytes) -> None:
         """Plan the answers of a path (without its query)."""
@@ -110,6 +112,8 @@ class ScriptedHttp:
             planned = self.answers.get(target.partition("?")[0], [answer(404, b"{}")])
             writer.write(planned.pop(0) if len(planned) > 1 else planned[0])
             await writer.drain()
+            if self.hold is not None:
+                await self.hold.wait()
         finally:
             writer.close()
             await writer.wait_closed()

@@ -14,8 +14,8 @@ from helpers.feeds.gamma import GammaParser
 from helpers.feeds.http import VenueHttp
 from helpers.feeds.retry import Unreachable
 from helpers.feeds.slugs import parse_slug
-from helpers.feeds.wire import UNREADABLE
 from helpers.feeds.windows import ExpectedWindow, Series
+from helpers.feeds.wire import UNREADABLE
 from helpers.venues import Venues
 
 PAGE_EVENTS: Final = 100
