@@ -196,16 +196,15 @@ def choose_device(model: Model, monotonic_seconds: Callable[[], float]) -> mx.De
     """
     if not mx.is_available(mx.gpu):
         return mx.cpu
-    seconds = {
-        device: _median_forward_seconds(model, device, monotonic_seconds)
-        for device in (mx.cpu, mx.gpu)
-    }
-    return mx.cpu if seconds[mx.cpu] <= seconds[mx.gpu] else mx.gpu
+    on_cpu = median_forward_seconds(model, mx.cpu, monotonic_seconds)
+    on_gpu = median_forward_seconds(model, mx.gpu, monotonic_seconds)
+    return mx.cpu if on_cpu <= on_gpu else mx.gpu
 
 
-def _median_forward_seconds(
+def median_forward_seconds(
     model: Model, device: mx.DeviceType, monotonic_seconds: Callable[[], float]
 ) -> float:
+    """Return the median time of 30 forwards of four markets on a device, by the clock given."""
     shape = model.manifest.architecture
     packed = PackedForward(shape, model.networks, device)
     windows = np.zeros((PROBE_ROWS, shape.window_width), dtype=np.float32)
