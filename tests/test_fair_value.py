@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helpers.domain import Action, BookProblem, BookView, Decision, Outcome, Strike, StrikeRung
 from strategies.fair_value import VOLATILITY_FLOOR, FairValue, probability_up
-from strategies.history import MAXIMUM_MARKETS
+from strategies.per_market import MAXIMUM_MARKETS
 from tests.policy_samples import book, fast, market, state
 
 STRIKE = Strike(60_000.0, StrikeRung.VENUE_TWAP)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from helpers.domain import Action, Decision, Outcome
-from strategies.history import MAXIMUM_MARKETS
 from strategies.mean_revert import WINDOW_STEPS, MeanRevert
+from strategies.per_market import MAXIMUM_MARKETS
 from tests.policy_samples import book, fast, market, state
 
 QUIET = fast(60_000.0, mid_5s_ago=60_000.0)

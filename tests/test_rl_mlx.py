@@ -10,8 +10,8 @@ import pytest
 
 from helpers.domain import Action, MarketState
 from strategies.base import Strategy, entropy_nats
-from strategies.history import MAXIMUM_MARKETS
 from strategies.networks import Architecture, build_networks, orthogonal_parameters
+from strategies.per_market import MAXIMUM_MARKETS
 from strategies.registry import FRESH_STATISTICS, Model, build_model, initial_model
 from strategies.rl_mlx import (
     PROBE_FORWARDS,
