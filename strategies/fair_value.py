@@ -1,6 +1,6 @@
 """Prices the market as a digital option on the settlement average and trades the difference.
 
-Must not: remember more than a running mean of ``MAXIMUM_MARKETS`` markets, or guess a strike or a
+Must not: remember more than a running mean a market, or guess a strike or a
 volatility that is not known.
 """
 
@@ -28,7 +28,7 @@ from strategies.baseline import (
     taker_fee_per_share,
     tradable,
 )
-from strategies.history import MAXIMUM_MARKETS
+from strategies.per_market import PerMarket
 
 AVERAGE_SECONDS: Final = 60.0
 """5 m, 15 m and 4 h markets settle on the 60 s mean price before the close (reference E.4)."""
@@ -72,7 +72,7 @@ class FairValue(Baseline):
         if not 0.0 <= margin < 1.0:
             raise ValueError(f"margin was {margin} dollars a share, expected 0 to 1")
         self._margin = margin
-        self._averages: dict[str, _Average] = {}
+        self._averages = PerMarket[_Average]()
 
     def judge(self, state: MarketState) -> Judgement:
         """Return BUY or SELL where an outcome is cheap, the close where the bid is dear."""
@@ -134,11 +134,9 @@ class FairValue(Baseline):
         if snapshot.seconds_to_close >= AVERAGE_SECONDS:
             return price
         slug = snapshot.market.slug
-        average = self._averages.get(slug)
+        average = self._averages.find(slug)
         if average is None:
-            if len(self._averages) >= MAXIMUM_MARKETS:
-                self._averages.pop(next(iter(self._averages)))
-            average = self._averages[slug] = _Average()
+            average = self._averages.keep(slug, _Average())
         step = snapshot.now_ns // GRID_NS
         if snapshot.on_grid and step > average.last_step:
             average.total += price
@@ -148,7 +146,7 @@ class FairValue(Baseline):
 
     def forget(self, market: str) -> None:
         """Drop the running mean of a market that has rolled."""
-        self._averages.pop(market, None)
+        self._averages.forget(market)
 
 
 def probability_up(

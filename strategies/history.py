@@ -1,6 +1,6 @@
 """The last five states of every market: the one owner of what the temporal encoder sees (L1).
 
-Must not: know of models, read a clock, or hold more than ``MAXIMUM_MARKETS``.
+Must not: know of models, read a clock, or push a state anywhere but here.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helpers.domain import GRID_NS
+from strategies.per_market import PerMarket
 
-MAXIMUM_MARKETS: Final = 256
-"""Markets remembered at once: eight assets in four window lengths are 32, each with its successor
-are 64; beyond 256 somebody forgot to forget, and the oldest is dropped."""
 HISTORY_LENGTH: Final = 5
 _SLOTS: Final = 32
 """Rows of a market's buffer: the window slides over it and wraps once in 28 grid steps."""
@@ -43,13 +41,7 @@ class StateHistory:
 
     def __init__(self, features: int) -> None:
         self._features = features
-        self._markets: dict[str, _Rows] = {}
-        self.dropped = 0
-        """Markets dropped because there were too many."""
-
-    def __len__(self) -> int:
-        """Return how many markets are remembered."""
-        return len(self._markets)
+        self._markets = PerMarket[_Rows]()
 
     def window(
         self,
@@ -64,13 +56,13 @@ class StateHistory:
 
         On a grid step the state is pushed; a step seen again replaces its row, and so stays one.
         """
-        rows = self._markets.get(market)
+        rows = self._markets.find(market)
         if rows is None:
-            rows = self._remember(market)
+            rows = self._markets.keep(market, _Rows(self._features))
         step = now_ns // GRID_NS
         pushes = on_grid and step > rows.last_step
-        if on_grid and not pushes and rows.pushed:
-            cursor = rows.cursor - 1
+        if on_grid and not pushes:
+            cursor = rows.cursor - 1  # The step's own row, pushed when it was first seen.
             depth = min(HISTORY_LENGTH, rows.pushed)
         else:
             cursor = rows.cursor
@@ -85,14 +77,7 @@ class StateHistory:
 
     def forget(self, market: str) -> None:
         """Drop a market that has rolled; an unknown one is no error."""
-        self._markets.pop(market, None)
-
-    def _remember(self, market: str) -> _Rows:
-        if len(self._markets) >= MAXIMUM_MARKETS:
-            self._markets.pop(next(iter(self._markets)))
-            self.dropped += 1
-        rows = self._markets[market] = _Rows(self._features)
-        return rows
+        self._markets.forget(market)
 
     def _advance(self, rows: _Rows) -> None:
         rows.cursor += 1

@@ -1,6 +1,6 @@
 """Fades the Up mid against its own last 15 s where the fast market gave no reason for the move.
 
-Must not: remember more than 30 mids of ``MAXIMUM_MARKETS`` markets, or trade a move that the fast
+Must not: remember more than 30 mids a market, or trade a move that the fast
 market explains.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 
 from helpers.domain import GRID_NS, MarketState, Outcome, Snapshot
 from strategies.baseline import Baseline, Judgement, basis_points, close, enter, held_outcome, hold
-from strategies.history import MAXIMUM_MARKETS
+from strategies.per_market import PerMarket
 
 WINDOW_STEPS: Final = 30
 """15 s of the 0.5 s grid, as the feature ``vol_5m`` uses."""
@@ -49,7 +49,7 @@ class MeanRevert(Baseline):
             raise ValueError(f"thresholds were {entry_z} and {quiet_bps} bp, expected above 0")
         self._entry_z = entry_z
         self._quiet_bps = quiet_bps
-        self._markets: dict[str, _Mids] = {}
+        self._markets = PerMarket[_Mids]()
 
     def judge(self, state: MarketState) -> Judgement:
         """Return the fade of a mid far from its mean, the close of a position back at it."""
@@ -84,11 +84,9 @@ class MeanRevert(Baseline):
 
     def _remembered(self, snapshot: Snapshot) -> _Mids:
         slug = snapshot.market.slug
-        mids = self._markets.get(slug)
+        mids = self._markets.find(slug)
         if mids is None:
-            if len(self._markets) >= MAXIMUM_MARKETS:
-                self._markets.pop(next(iter(self._markets)))
-            mids = self._markets[slug] = _Mids()
+            mids = self._markets.keep(slug, _Mids())
         step = snapshot.now_ns // GRID_NS
         if snapshot.on_grid and step > mids.last_step:
             mids.values.append(snapshot.up.mid)
@@ -97,4 +95,4 @@ class MeanRevert(Baseline):
 
     def forget(self, market: str) -> None:
         """Drop the mids of a market that has rolled."""
-        self._markets.pop(market, None)
+        self._markets.forget(market)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.domain import GRID_NS
-from strategies.history import HISTORY_LENGTH, MAXIMUM_MARKETS, StateHistory
+from strategies.history import HISTORY_LENGTH, StateHistory
 
 WIDTH = 2
 
@@ -67,15 +67,6 @@ def test_markets_do_not_share_and_are_forgotten() -> None:
     history.forget("a")
     history.forget("never seen")
     assert _push(history, 3.0, 2, market="a") == ([0, 0, 0, 0, 3], 1)
-
-
-def test_number_of_markets_is_bounded() -> None:
-    """The oldest market makes room and is counted."""
-    history = StateHistory(WIDTH)
-    for number in range(MAXIMUM_MARKETS + 3):
-        _push(history, 1.0, 1, market=str(number))
-    assert len(history) == MAXIMUM_MARKETS
-    assert history.dropped == 3
 
 
 @settings(max_examples=60, deadline=None)

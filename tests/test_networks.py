@@ -61,7 +61,7 @@ def test_missing_parameter_is_refused() -> None:
     """Networks are never built from a part of the weights (I8)."""
     parameters = dict(orthogonal_parameters(SHAPE, 1))
     del parameters["critic.fc3.bias"]
-    with pytest.raises(ValueError, match="critic.fc3.bias"):
+    with pytest.raises(ValueError, match=r"critic\.fc3\.bias"):
         build_networks(SHAPE, parameters)
 
 

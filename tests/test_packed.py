@@ -78,7 +78,7 @@ def test_phase5_parity() -> None:
     packed = PackedForward(SHAPE, model.networks)
     with np.load(shared_file("weights/phase5_parity_16.npz")) as pairs:
         forward = packed(pairs["temporal"])
-        probabilities = np.array(mx.softmax(mx.array(forward.logits), axis=-1))
+        probabilities = np.array(mx.softmax(mx.array(np.array(forward.logits)), axis=-1))
         assert np.allclose(probabilities, pairs["probs"], atol=1e-5)
         assert np.allclose(forward.values, pairs["value"], atol=1e-5)
         encodings = np.array(forward.encodings)

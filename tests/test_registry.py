@@ -127,7 +127,7 @@ def test_wrong_type_is_refused(home: Path) -> None:
         parameters["actor.fc2.bias"] = parameters["actor.fc2.bias"].astype(np.float64)  # pyright: ignore[reportArgumentType]
 
     _edit_weights(home, widen)
-    with pytest.raises(ModelError, match="actor.fc2.bias was float64"):
+    with pytest.raises(ModelError, match=r"actor\.fc2\.bias was float64"):
         load(home)
 
 
@@ -139,7 +139,7 @@ def test_weights_that_are_not_finite_are_refused(home: Path, bad: float) -> None
         parameters["critic.ln1.weight"] = np.full(96, bad, dtype=np.float32)
 
     _edit_weights(home, poison)
-    with pytest.raises(ModelError, match="critic.ln1.weight was not finite"):
+    with pytest.raises(ModelError, match=r"critic\.ln1\.weight was not finite"):
         load(home)
 
 
@@ -174,7 +174,7 @@ def test_other_architecture_is_refused(home: Path) -> None:
         with pytest.raises(ModelError, match="layer widths"):
             load(home)
     _edit_manifest(home, architecture={**architecture, "critic_hidden": 128})
-    with pytest.raises(ModelError, match="critic.fc1"):
+    with pytest.raises(ModelError, match=r"critic\.fc1"):
         load(home)
 
 

@@ -10,10 +10,16 @@ import pytest
 
 from helpers.domain import Action, MarketState
 from strategies.base import Strategy, entropy_nats
-from strategies.history import MAXIMUM_MARKETS
 from strategies.networks import Architecture, build_networks, orthogonal_parameters
+from strategies.per_market import MAXIMUM_MARKETS
 from strategies.registry import FRESH_STATISTICS, Model, build_model, initial_model
-from strategies.rl_mlx import RLStrategy, choose_device, softmax
+from strategies.rl_mlx import (
+    PROBE_FORWARDS,
+    RLStrategy,
+    choose_device,
+    median_forward_seconds,
+    softmax,
+)
 from tests.policy_samples import market, state
 
 SHAPE = Architecture()
@@ -219,8 +225,20 @@ def test_device_is_the_faster_one() -> None:
 
     device = choose_device(_model(), clock)
     if mx.is_available(mx.gpu):
-        assert device in {mx.cpu, mx.gpu}
-        assert readings
+        assert len(readings) == 4 * PROBE_FORWARDS
     else:
         assert device == mx.cpu
         assert not readings
+
+
+def test_forward_is_timed_by_the_clock_given() -> None:
+    """The median of 30 forwards, each between two readings; here the k-th takes k seconds."""
+    readings: list[float] = []
+
+    def clock() -> float:
+        count = len(readings)
+        readings.append(readings[-1] + (count + 1) / 2 * (count % 2) if readings else 0.0)
+        return readings[-1]
+
+    assert median_forward_seconds(_model(), mx.cpu, clock) == 16.0
+    assert len(readings) == 2 * PROBE_FORWARDS
