@@ -160,6 +160,11 @@ def configure(
     return lines
 
 
+def wants_json(log_format: str) -> bool:
+    """Return whether lines are JSON: as asked, or wherever nobody watches a terminal."""
+    return log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+
+
 def logger(tag: Tag) -> Log:
     """Return a logger whose lines carry a tag."""
     return structlog.get_logger().bind(tag=tag.value)

@@ -41,8 +41,8 @@ class Scorecard:
         self._policy_error = 0.0
         self._quoted_error = 0.0
 
-    def write(self, _at_ns: int, market: str, body: Body) -> None:
-        """Count one thing."""
+    def write(self, at_ns: int, market: str, body: Body) -> None:  # noqa: ARG002
+        """Count one thing; the moment does not matter."""
         if isinstance(body, Decision):
             self.decisions[body.action.name] += 1
             self._note(market, body)

@@ -78,7 +78,7 @@ def _replay(settings: Settings, options: argparse.Namespace) -> int:
     lines = logs.configure(
         clock=clock,
         level=settings.log_level,
-        json_lines=_json_lines(settings),
+        json_lines=logs.wants_json(settings.log_format),
         directory=settings.log_directory,
         secrets=settings.secrets(),
         quiet=options.quiet,
@@ -193,9 +193,3 @@ def _oddities(player: _Player, flow: Flow, faults: TapeFaults) -> list[tuple[str
         *((f"board {name}", count) for name, count in flow.board.anomalies()),
     ]
     return [row for row in rows if row[1]]
-
-
-def _json_lines(settings: Settings) -> bool:
-    return settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
-    )

@@ -1,0 +1,227 @@
+"""The running worker: frames into the engine, time forward, signals, heartbeat, orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from db.journal import Journal
+from helpers.clock import Clock
+from helpers.commands.composition import build_flow, run_started
+from helpers.commands.live_feeds import LiveFeeds
+from helpers.domain import (
+    NS_PER_SECOND,
+    Connected,
+    Market,
+    MarketResolved,
+    Mode,
+    RunStopped,
+    Source,
+    from_micros,
+)
+from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
+from helpers.logs import Tag, logger
+from helpers.recorder import TapeWriter
+from helpers.settings import Settings
+from helpers.venues import Venues
+
+LONGEST_SLEEP_SECONDS: Final = 0.05
+"""The engine's time is moved at least this often."""
+SUSPECTS_INTERVAL_SECONDS: Final = 0.25
+HEARTBEAT_SECONDS: Final = 30.0
+TAPE_NAME: Final = "paper.jsonl.gz"
+
+
+class _Stopped(Exception):  # noqa: N818
+    """Somebody asked for the end of the run."""
+
+
+class Worker:
+    """A paper run on live feeds."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        journal: Journal,
+        venues: Venues,
+        rng: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._journal = journal
+        self._venues = venues
+        self._rng = rng
+        self._health = logger(Tag.HEALTH)
+        self._flow = build_flow(settings, Mode.PAPER, journal, allow_cold=False)
+        self._engine = self._flow.engine
+        self._ingest = Ingest()
+        self._tape = TapeWriter(settings.tape_directory / TAPE_NAME) if settings.record else None
+        self._feeds: LiveFeeds | None = None
+        self._now_ns = 0
+        self._frames = 0
+        self._longest_lag_seconds = 0.0
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Trade until SIGTERM or SIGINT; raises a group of what made a task fail."""
+        self._begin()
+        self._listen_to_signals()
+        feeds = self._feeds = LiveFeeds(
+            self._settings,
+            self,
+            self._held_markets,
+            venues=self._venues,
+            clock=self._clock,
+            rng=self._rng,
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(feeds.run())
+                tasks.create_task(self._move_time())
+                tasks.create_task(self._refetch_suspects(feeds))
+                tasks.create_task(self._say_alive())
+                tasks.create_task(self._end_when_stopped())
+        except* _Stopped:
+            self._health.info("stopping", why="a signal asked for it")
+
+    def stop(self) -> None:
+        """End the run in order; what a signal does."""
+        self._engine.stop_entries("shutting down")
+        self._stop.set()
+
+    def close(self, why: str) -> None:
+        """Cancel every order, write the last row and close the tape."""
+        engine, ledger = self._engine, self._flow.ledger
+        engine.stop_entries("shutting down")
+        now_ns = self._advance_clock(self._clock.now_ns())
+        engine.executor.cancel_all(now_ns)
+        for position in ledger.positions():
+            self._health.warning(
+                "position_left_open",
+                market=position.market,
+                outcome=str(position.outcome),
+                shares=from_micros(position.shares_micros),
+            )
+        report, scorecard = ledger.report(), self._flow.scorecard
+        stopped = RunStopped(
+            reason=why,
+            trades=report.trades,
+            pnl_micros=report.realised_micros,
+            fees_micros=report.fees_micros,
+            decisions=scorecard.decisions.total(),
+            refusals=scorecard.refusals.total(),
+        )
+        self._flow.outlets.write(now_ns, "", stopped)
+        if self._tape is not None:
+            self._tape.close()
+
+    # --- What the feeds bring -------------------------------------------------------------------
+
+    def on_frame(self, source: Source, raw: str | bytes, received_ns: int) -> None:
+        """Record a frame and give its events to the engine."""
+        now_ns = self._advance_clock(received_ns)
+        self._frames += 1
+        if self._tape is not None:
+            text = raw if isinstance(raw, str) else raw.decode(errors="replace")
+            self._tape.write(now_ns, source, text)
+        for event in self._ingest.parse(source, raw, now_ns):
+            self._engine.on_event(event)
+            if isinstance(event, MarketResolved) and self._feeds is not None:
+                self._feeds.directory.note_resolved(event.condition_id)
+
+    def on_worker_event(self, event: WorkerEvent) -> None:
+        """Record an event of our own and give it to the engine."""
+        self._advance_clock(event.received_ns)
+        if self._tape is not None:
+            self._tape.write(self._now_ns, Source.WORKER, encode_worker_event(event))
+        self._engine.on_event(event)
+
+    def _advance_clock(self, now_ns: int) -> int:
+        # Frames of two sockets can be stamped in one order and delivered in another.
+        self._now_ns = max(self._now_ns, now_ns)
+        return self._now_ns
+
+    # --- Tasks ----------------------------------------------------------------------------------
+
+    async def _move_time(self) -> None:
+        while True:
+            now_ns = self._advance_clock(self._clock.now_ns())
+            lag = (now_ns - self._engine.next_due_ns()) / NS_PER_SECOND
+            if self._frames:
+                self._longest_lag_seconds = max(self._longest_lag_seconds, lag)
+            self._engine.advance(now_ns)
+            wait = (self._engine.next_due_ns() - now_ns) / NS_PER_SECOND
+            await asyncio.sleep(min(max(wait, 0.0), LONGEST_SLEEP_SECONDS))
+
+    async def _refetch_suspects(self, feeds: LiveFeeds) -> None:
+        while True:
+            for token in self._flow.board.drain_suspects():
+                feeds.books.request(token)
+            await asyncio.sleep(SUSPECTS_INTERVAL_SECONDS)
+
+    async def _say_alive(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self._heartbeat()
+
+    async def _end_when_stopped(self) -> None:
+        await self._stop.wait()
+        raise _Stopped
+
+    # --- Beginning, heartbeat -------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        now_ns = self._advance_clock(self._clock.now_ns())
+        flow, settings = self._flow, self._settings
+        started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
+        flow.outlets.write(now_ns, "", started)
+        flow.outlets.commit()
+        self.on_worker_event(Connected(Source.WORKER, now_ns))
+        self._health.info(
+            "worker_started",
+            mode=Mode.PAPER.value,
+            strategy=flow.strategy.name,
+            model=flow.strategy.model_id,
+            assets=",".join(settings.assets),
+            windows=",".join(settings.windows),
+            journal=str(self._journal.run),
+            tape=str(settings.tape_directory / TAPE_NAME) if self._tape else "off",
+        )
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: int) -> None:
+        # A second signal gets its default effect: it ends the process at once.
+        asyncio.get_running_loop().remove_signal_handler(number)
+        self.stop()
+
+    def _held_markets(self) -> Iterable[Market]:
+        ledger = self._flow.ledger
+        found = (ledger.market(position.market) for position in ledger.positions())
+        return [market for market in found if market is not None]
+
+    def _heartbeat(self) -> None:
+        ledger, scorecard = self._flow.ledger, self._flow.scorecard
+        pnl = ledger.realised_micros + ledger.unrealised_micros
+        self._journal.sync_soon()
+        self._health.info(
+            "heartbeat",
+            mode=Mode.PAPER.value,
+            frames=self._frames,
+            decisions=scorecard.decisions.total(),
+            refused=scorecard.refusals.total(),
+            markets=len(self._flow.board.open_markets(self._now_ns)),
+            positions=len(ledger.positions()),
+            pnl=f"{from_micros(pnl):+.2f}",
+            longest_lag_ms=round(self._longest_lag_seconds * 1000, 1),
+            tape_dropped=self._tape.dropped if self._tape else 0,
+        )
+        self._longest_lag_seconds = 0.0

@@ -1,0 +1,150 @@
+"""`worker.py record`: write the live feeds to a tape that replay can read; trade nothing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from helpers import logs
+from helpers.clock import Clock, RealClock
+from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.live_feeds import LiveFeeds
+from helpers.commands.run import (
+    EXIT_INTERNAL,
+    EXIT_UNAVAILABLE,
+    leaves,
+    new_event_loop,
+)
+from helpers.domain import Connected, Market, MarketResolved, Source
+from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
+from helpers.feeds.probe import NoFastMarket
+from helpers.feeds.retry import VenueRefused
+from helpers.logs import Log, Tag, logger
+from helpers.recorder import TapeError, TapeWriter
+from helpers.settings import Settings, SettingsError, load_settings
+from helpers.venues import Venues
+
+TAPE_NAME: Final = "record.jsonl.gz"
+PROGRESS_SECONDS: Final = 30.0
+
+
+class _Enough(Exception):  # noqa: N818
+    """The recording is to end."""
+
+
+def main(arguments: list[str]) -> int:
+    """Record until stopped; see the README for exit codes."""
+    parser = argparse.ArgumentParser(prog="worker.py record", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=0.0, help="end after so long; 0: never")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return report_settings_error(error)
+    warn_unknown_names()
+    clock = RealClock()
+    lines = logs.configure(
+        clock=clock,
+        level=settings.log_level,
+        json_lines=logs.wants_json(settings.log_format),
+        directory=settings.log_directory,
+        secrets=settings.secrets(),
+    )
+    try:
+        return record(settings, clock, Venues(), random.Random(), options.minutes * 60.0)
+    finally:
+        lines.close()
+
+
+def record(
+    settings: Settings, clock: Clock, venues: Venues, rng: random.Random, seconds: float
+) -> int:
+    """Record for some seconds (0: until a signal) and return the exit code."""
+    log = logger(Tag.FEED)
+    path = settings.tape_directory / TAPE_NAME
+    code = 0
+    try:
+        recording = _Recording(path, clock, log)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(recording.run(settings, venues, rng, seconds))
+    except* (NoFastMarket, VenueRefused) as group:
+        for error in leaves(group):
+            log.error("venue_unavailable", why=str(error))
+        code = EXIT_UNAVAILABLE
+    except* TapeError as group:
+        for error in leaves(group):
+            log.error("cannot_write", why=str(error))
+        code = EXIT_INTERNAL
+    return code
+
+
+class _Recording:
+    """A sink that writes every frame and follows resolutions."""
+
+    def __init__(self, path: Path, clock: Clock, log: Log) -> None:
+        self._clock = clock
+        self._log = log
+        self._tape = TapeWriter(path)
+        self._path = path
+        self._gamma = Ingest()
+        self._frames = 0
+        self._now_ns = 0
+
+    async def run(
+        self, settings: Settings, venues: Venues, rng: random.Random, seconds: float
+    ) -> None:
+        self.on_worker_event(Connected(Source.WORKER, self._clock.now_ns()))
+        feeds = LiveFeeds(settings, self, _nothing_held, venues=venues, clock=self._clock, rng=rng)
+        self._feeds = feeds
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        self._log.info("recording", tape=str(self._path))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(feeds.run())
+                tasks.create_task(self._say_progress())
+                tasks.create_task(_end(stop, seconds))
+        except* _Enough:
+            self._log.info("recorded", frames=self._frames, dropped=self._tape.dropped)
+        finally:
+            self._tape.close()
+
+    def on_frame(self, source: Source, raw: str | bytes, received_ns: int) -> None:
+        """Write a frame."""
+        self._now_ns = max(self._now_ns, received_ns)
+        self._frames += 1
+        text = raw if isinstance(raw, str) else raw.decode(errors="replace")
+        self._tape.write(self._now_ns, source, text)
+        if source is Source.POLYMARKET_MARKET and "market_resolved" in text:
+            for event in self._gamma.parse(source, raw, received_ns):
+                if isinstance(event, MarketResolved):
+                    self._feeds.directory.note_resolved(event.condition_id)
+
+    def on_worker_event(self, event: WorkerEvent) -> None:
+        """Write an event of our own."""
+        self._now_ns = max(self._now_ns, event.received_ns)
+        self._tape.write(self._now_ns, Source.WORKER, encode_worker_event(event))
+
+    async def _say_progress(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            self._log.info("recording", frames=self._frames, dropped=self._tape.dropped)
+
+
+async def _end(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds or None):
+            await stop.wait()
+    except TimeoutError:
+        pass
+    raise _Enough
+
+
+def _nothing_held() -> Iterable[Market]:
+    return ()

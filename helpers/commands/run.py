@@ -1,0 +1,117 @@
+"""`worker.py` without a verb: trade on the live venues, on paper.
+
+One TaskGroup owns every task; the first that fails ends the run. SIGTERM and SIGINT stop it in
+order: entries off, orders cancelled, journal and tape closed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from db.journal import Journal, JournalError, JournalLockedError
+from helpers import logs
+from helpers.clock import Clock, RealClock
+from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.paper_worker import Worker
+from helpers.domain import Mode
+from helpers.feeds.probe import NoFastMarket
+from helpers.feeds.retry import VenueRefused
+from helpers.logs import Log, Tag, logger
+from helpers.recorder import TapeError
+from helpers.settings import EXIT_CONFIGURATION, Settings, SettingsError, load_settings
+from helpers.venues import Venues
+from strategies.models import ModelError
+
+EXIT_UNREADABLE: Final = 66
+EXIT_UNAVAILABLE: Final = 69
+EXIT_INTERNAL: Final = 70
+EXIT_LOCKED: Final = 75
+
+
+def main(arguments: list[str]) -> int:
+    """Run until stopped; see the README for exit codes."""
+    parser = argparse.ArgumentParser(prog="worker.py run", description=__doc__)
+    parser.parse_args(arguments)
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return report_settings_error(error)
+    warn_unknown_names()
+    if settings.live_enabled:
+        sys.stderr.write(
+            "worker.py: LIVE_ENABLED is true, but this build has no live executor and sends no "
+            "order to any venue. Unset LIVE_ENABLED to trade on paper.\n"
+        )
+        return EXIT_CONFIGURATION
+    clock = RealClock()
+    lines = logs.configure(
+        clock=clock,
+        level=settings.log_level,
+        json_lines=logs.wants_json(settings.log_format),
+        directory=settings.log_directory,
+        secrets=settings.secrets(),
+    )
+    try:
+        return run_worker(settings, clock, Venues(), random.Random())
+    finally:
+        lines.close()
+
+
+def run_worker(settings: Settings, clock: Clock, venues: Venues, rng: random.Random) -> int:
+    """Trade on paper until stopped and return the exit code."""
+    log = logger(Tag.HEALTH)
+    try:
+        with Journal.open_run(
+            settings.journal_directory, Mode.PAPER, clock.now_ns(), background=True
+        ) as journal:
+            return _supervise(Worker(settings, clock, journal, venues, rng), log)
+    except JournalLockedError as error:
+        log.error("another_worker", why=str(error))
+        return EXIT_LOCKED
+    except ModelError as error:
+        log.error("model_refused", why=str(error))
+        return EXIT_UNREADABLE
+    except (JournalError, TapeError) as error:
+        log.error("cannot_write", why=str(error))
+        return EXIT_INTERNAL
+
+
+def _supervise(worker: Worker, log: Log) -> int:
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(worker.run())
+    except* (NoFastMarket, VenueRefused) as group:
+        for error in leaves(group):
+            log.error("venue_unavailable", why=str(error))
+        code = EXIT_UNAVAILABLE
+    except* Exception as group:  # the task boundary: whatever failed ends the run, told whole
+        for error in leaves(group):
+            log.error("task_failed", exc_info=error)
+        code = EXIT_INTERNAL
+    else:
+        code = 0
+    worker.close("stopped" if code == 0 else "failed")
+    return code
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield the single errors of a group of groups."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a uvloop where there is one, else asyncio's own."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
