@@ -62,7 +62,8 @@ class FairValue(Baseline):
     Price S. With a strike that is our own proxy (``FAST_PROXY``), and in 1 h markets, which settle
     on Binance itself, S is the fast mid: same source as the strike. With a venue strike S is the
     settlement source's latest price where one was seen, because the fast market has a basis to it;
-    else the fast mid.
+    else the fast mid. Where that latest price is itself a 60 s average it lags the market by half a
+    minute, which is not corrected here.
     """
 
     name = "fair_value"

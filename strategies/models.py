@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -31,6 +32,19 @@ MODEL_ID_DIGITS: Final = 12
 
 MAXIMUM_WIDTH: Final = 1_024
 """Widest layer that is allocated on a manifest's word: ten times the widest of Phase 5."""
+
+_NPZ_ERRORS: Final = (
+    ValueError,
+    KeyError,
+    TypeError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""All that numpy and zipfile raise for bytes that are no npz (RuntimeError: encryption, unknown
+compression); found by changing bytes at random."""
 
 
 class ModelError(Exception):
@@ -144,7 +158,7 @@ def decode_statistics(raw: bytes, name: str) -> ModelStatistics:
                 reward_std=float(arrays["reward_std"]),
                 reward_count=int(arrays["reward_count"]),
             )
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _NPZ_ERRORS as error:
         raise ModelError(
             f"{name}: was unreadable ({error}), expected an npz with reward_mean, reward_std and "
             "reward_count and no pickled objects; restore it from a backup"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import mlx.core as mx
 import numpy as np
@@ -186,6 +187,22 @@ def test_adopting_a_model_changes_decisions_and_keeps_histories() -> None:
     note = strategy.describe("m0")
     assert note is not None
     assert note.history_depth == 2
+
+
+def test_model_built_in_another_thread_decides_here() -> None:
+    """A learner's thread may build and even try a model; decisions are the same on this one."""
+    strategies: list[RLStrategy] = []
+
+    def build() -> None:
+        strategies.append(RLStrategy(_model(2)))
+        strategies[0].decide(_states(2))
+
+    thread = threading.Thread(target=build)
+    thread.start()
+    thread.join()
+    expected = RLStrategy(_model(2))
+    assert strategies[0].decide(_states(2)) == expected.decide(_states(2))
+    assert strategies[0].describe("m1") == expected.describe("m1")
 
 
 def strategy_id(seed: int) -> str:
