@@ -1,0 +1,360 @@
+"""The owner of one mode's positions, cash and PnL: exact, idempotent, changed by fills only.
+
+Must not: send orders, read books or clocks, forget a position because discovery moved on (I15), or
+book a profit from anything but a trade or a resolution (I4, I19). It raises ``LedgerError`` on what
+cannot be booked and is then unchanged, so the same fill may be applied again once it can be.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from typing import Final
+
+from helpers.domain import (
+    MICROS,
+    Fill,
+    FillStatus,
+    Market,
+    Message,
+    Mode,
+    Outcome,
+    Position,
+    Settled,
+    Side,
+)
+from helpers.ledger_leg import (
+    LedgerError,
+    Leg,
+    Resolution,
+    RoundTrip,
+    after_fill,
+    after_resolution,
+    fold,
+)
+from helpers.ledger_report import LedgerReport, LedgerRow, RealisedTotals
+
+__all__ = [
+    "ChangeKind",
+    "Ledger",
+    "LedgerChange",
+    "LedgerError",
+    "LedgerReport",
+    "LedgerRow",
+    "RoundTrip",
+]
+
+CLOSED_MARKETS_REMEMBERED: Final = 256
+"""Flat markets whose trade ids are kept to recognise a repeat or a late failure: over a day of four
+15-minute markets, while the venue's ladder ends within minutes."""
+
+TRADES_PER_MARKET_MAXIMUM: Final = 10_000
+"""Trades of ours in one window; beyond it something is looping and nothing more is booked."""
+
+
+class ChangeKind(enum.StrEnum):
+    """What a fill did to the ledger."""
+
+    BOOKED = "booked"
+    CONFIRMED = "confirmed"
+    REVERSED = "reversed"
+
+
+class LedgerChange(Message, frozen=True):
+    """One change of the ledger, for the journal."""
+
+    kind: ChangeKind
+    trade_id: str
+    position: Position
+    cash_micros: int
+    realised_micros: int
+    """Realised by this change; what a reversal takes back is negative."""
+    at_ns: int
+
+
+class _Trade:
+    __slots__ = ("confirmed", "failed", "fill")
+
+    def __init__(self, fill: Fill) -> None:
+        self.fill = fill
+        self.confirmed = fill.status is FillStatus.CONFIRMED
+        self.failed = fill.status is FillStatus.FAILED
+
+
+_TradeKey = tuple[str, str]
+"""Trade and order: one venue trade may fill two orders of ours (reference D.4)."""
+
+
+class _Account:
+    """Everything of one market: its facts (I15), our trades in it, both legs, its resolution."""
+
+    __slots__ = ("legs", "mark_micros", "market", "position", "resolution", "trades")
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self.trades: dict[_TradeKey, _Trade] = {}
+        self.legs = {outcome: Leg(outcome) for outcome in Outcome}
+        self.resolution: Resolution | None = None
+        self.mark_micros: int | None = None
+        self.position = Position(market.slug)
+
+    def open_legs(self) -> Iterator[Leg]:
+        return (leg for leg in self.legs.values() if leg.shares_micros)
+
+    def refold(self, outcome: Outcome, without: _Trade | None) -> Leg:
+        standing = (
+            trade.fill
+            for trade in self.trades.values()
+            if trade.fill.outcome is outcome and not trade.failed and trade is not without
+        )
+        return fold(self.market, outcome, standing, self.resolution)
+
+    def position_of(self, leg: Leg) -> Position:
+        unconfirmed = sum(
+            trade.fill.shares_micros
+            for trade in self.trades.values()
+            if trade.fill.outcome is leg.outcome
+            and trade.fill.side is Side.BUY
+            and not (trade.confirmed or trade.failed)
+        )
+        pending = min(unconfirmed, leg.shares_micros)
+        return Position(
+            market=self.market.slug,
+            outcome=leg.outcome,
+            shares_settled_micros=leg.shares_micros - pending,
+            shares_pending_micros=pending,
+            cost_micros=leg.cost_micros,
+            opened_ns=leg.opened_ns,
+            deadline_ns=leg.deadline_ns,
+        )
+
+
+class Ledger:
+    """Books fills and resolutions of one mode (DESIGN section 4.3, 4.5)."""
+
+    def __init__(self, mode: Mode, start_cash_micros: int) -> None:
+        self.mode = mode
+        self._cash_micros = start_cash_micros
+        self._accounts: dict[str, _Account] = {}
+        self._totals = RealisedTotals()
+
+    def remember_market(self, market: Market) -> None:
+        """Keep a market's facts; called before its first fill, again when they change.
+
+        Raises ``LedgerError`` when a slug's tokens changed: shares would change their meaning.
+        """
+        account = self._accounts.get(market.slug)
+        if account is None:
+            self._accounts[market.slug] = _Account(market)
+            self._forget_oldest()
+            return
+        known = account.market
+        if (known.up_token, known.down_token) != (market.up_token, market.down_token):
+            raise LedgerError(f"tokens of {market.slug} were changed, expected {known.up_token}")
+        account.market = market
+
+    def apply(self, fill: Fill) -> tuple[LedgerChange | RoundTrip, ...]:
+        """Book one trade at one rung of its ladder; return what changed, empty for a repeat.
+
+        A trade is booked when first seen, settled when CONFIRMED and reversed once when FAILED,
+        in whatever order and however often its statuses come (reference D.4). A round trip that
+        closed, or came out differently after a reversal, follows its change.
+        Raises ``LedgerError`` for a market that was not remembered, impossible numbers, facts that
+        contradict an earlier status, more sold than held, the other outcome bought while one is
+        open; the ledger is then unchanged.
+        """
+        account = self._account(fill)
+        key = (fill.trade_id, fill.order_id)
+        trade = account.trades.get(key)
+        if trade is None:
+            return self._first_seen(account, key, fill)
+        _require_same(trade.fill, fill)
+        if trade.failed:
+            return ()
+        if fill.status is FillStatus.FAILED:
+            leg = account.refold(fill.outcome, without=trade)
+            trade.failed = True
+            return self._changed(account, leg, ChangeKind.REVERSED, fill)
+        if fill.status is FillStatus.CONFIRMED and not trade.confirmed:
+            trade.confirmed = True
+            return self._changed(account, account.legs[fill.outcome], ChangeKind.CONFIRMED, fill)
+        return ()
+
+    def settle(self, market: Market, winner: Outcome, at_ns: int) -> Settled | None:
+        """Pay a resolved market's position out at 1 or 0 a share; ``None`` when nothing is open.
+
+        Shares that are still pending are paid too; should their trade FAIL later, the payout goes
+        with it. A sale that failed after the other outcome was bought leaves both open: each call
+        settles one, so call until ``None``. Raises ``LedgerError`` on a second, other winner.
+        """
+        account = self._accounts.get(market.slug)
+        if account is None:
+            return None
+        if account.resolution is None:
+            account.resolution = Resolution(winner, at_ns)
+        elif account.resolution.winner is not winner:
+            found = account.resolution.winner
+            raise LedgerError(f"{market.slug} was won by {found}, now said to be by {winner}")
+        leg = next(account.open_legs(), None)
+        if leg is None:
+            return None
+        paid = after_resolution(leg, account.resolution, account.market)
+        self._book(account, paid, at_ns)
+        return Settled(
+            market=market.slug,
+            outcome=leg.outcome,
+            won=leg.outcome is winner,
+            shares_micros=leg.shares_micros,
+            payout_micros=leg.shares_micros if leg.outcome is winner else 0,
+            cost_micros=leg.cost_micros,
+            at_ns=at_ns,
+        )
+
+    def position(self, slug: str) -> Position:
+        """Return what is held in a market; flat for one we never traded."""
+        account = self._accounts.get(slug)
+        return Position(slug) if account is None else account.position
+
+    def positions(self) -> tuple[Position, ...]:
+        """Return every open position."""
+        return tuple(
+            account.position_of(leg)
+            for account in self._accounts.values()
+            if account.position.outcome is not None
+            for leg in account.open_legs()
+        )
+
+    def market(self, slug: str) -> Market | None:
+        """Return a remembered market's facts, whether discovery still knows it or not (I15)."""
+        account = self._accounts.get(slug)
+        return None if account is None else account.market
+
+    def mark(self, slug: str, exit_value_micros: int) -> None:
+        """Note what a position would bring now: executable bids, net of the fee.
+
+        Forgotten as soon as the position changes; ignored for a flat market.
+        """
+        account = self._accounts.get(slug)
+        if account is not None and account.position.outcome is not None:
+            account.mark_micros = exit_value_micros
+
+    def daily_pnl_micros(self, now_ns: int) -> int:
+        """Return what was realised since UTC midnight plus the open positions' marks over cost.
+
+        A position without a mark counts at cost, that is with no profit or loss. A reversal counts
+        on the day it became known.
+        """
+        unrealised = sum(
+            account.mark_micros - account.position.cost_micros
+            for account in self._accounts.values()
+            if account.mark_micros is not None
+        )
+        return self._totals.daily_micros(now_ns) + unrealised
+
+    @property
+    def cash_micros(self) -> int:
+        """Return the cash that fills and resolutions leave; may be negative only by late facts."""
+        return self._cash_micros
+
+    @property
+    def losing_streak(self) -> int:
+        """Return how many of the latest round trips lost without a break."""
+        return self._totals.losing_streak()
+
+    def last_exit_ns(self, slug: str) -> int:
+        """Return when a market's last position was closed, 0 when never."""
+        account = self._accounts.get(slug)
+        if account is None:
+            return 0
+        return max(
+            (leg.trips[-1].closed_ns for leg in account.legs.values() if leg.trips), default=0
+        )
+
+    def round_trips(self) -> tuple[RoundTrip, ...]:
+        """Return the latest round trips, oldest first; the report's totals cover all."""
+        return self._totals.round_trips()
+
+    def report(self) -> LedgerReport:
+        """Return what the run came to so far."""
+        positions = self.positions()
+        cost = sum(position.cost_micros for position in positions)
+        return self._totals.report(self.mode, self._cash_micros, len(positions), cost)
+
+    def _account(self, fill: Fill) -> _Account:
+        account = self._accounts.get(fill.market)
+        if account is None:
+            raise LedgerError(
+                f"trade {fill.trade_id} was in {fill.market}, expected a known market"
+            )
+        sane = fill.shares_micros > 0 and 0 < fill.price_micros < MICROS and fill.fee_micros >= 0
+        if not sane:
+            raise LedgerError(
+                f"trade {fill.trade_id} was {fill.shares_micros} micro-shares at "
+                f"{fill.price_micros} with fee {fill.fee_micros}, expected a price inside (0, 1)"
+            )
+        return account
+
+    def _first_seen(
+        self, account: _Account, key: _TradeKey, fill: Fill
+    ) -> tuple[LedgerChange | RoundTrip, ...]:
+        if len(account.trades) >= TRADES_PER_MARKET_MAXIMUM:
+            raise LedgerError(
+                f"{fill.market} had {len(account.trades)} trades, expected no more than that"
+            )
+        trade = _Trade(fill)
+        if trade.failed:
+            account.trades[key] = trade
+            return ()
+        leg = account.legs[fill.outcome]
+        other = account.legs[fill.outcome.other]
+        if fill.side is Side.BUY and other.shares_micros and not leg.shares_micros:
+            raise LedgerError(
+                f"{fill.market} {fill.outcome} was bought in trade {fill.trade_id} while "
+                f"{other.shares_micros} micro-shares of {other.outcome} are open"
+            )
+        if account.resolution is None:
+            leg = after_fill(leg, fill, account.market)
+            account.trades[key] = trade
+        else:
+            account.trades[key] = trade
+            try:
+                leg = account.refold(fill.outcome, without=None)
+            except LedgerError:
+                del account.trades[key]
+                raise
+        return self._changed(account, leg, ChangeKind.BOOKED, fill)
+
+    def _changed(
+        self, account: _Account, leg: Leg, kind: ChangeKind, fill: Fill
+    ) -> tuple[LedgerChange | RoundTrip, ...]:
+        realised = leg.realised_micros - account.legs[leg.outcome].realised_micros
+        trips = self._book(account, leg, fill.at_ns)
+        change = LedgerChange(
+            kind, fill.trade_id, account.position, self._cash_micros, realised, fill.at_ns
+        )
+        return (change, *trips)
+
+    def _book(self, account: _Account, leg: Leg, at_ns: int) -> tuple[RoundTrip, ...]:
+        old = account.legs[leg.outcome]
+        account.legs[leg.outcome] = leg
+        self._cash_micros += leg.cash_micros - old.cash_micros
+        if leg.shares_micros != old.shares_micros:
+            account.mark_micros = None
+        open_leg = next(account.open_legs(), None)
+        slug = account.market.slug
+        account.position = Position(slug) if open_leg is None else account.position_of(open_leg)
+        # The most recently changed market moves to the end: the oldest flat one is forgotten first.
+        self._accounts[slug] = self._accounts.pop(slug)
+        return self._totals.replace(slug, account.market.asset, old, leg, at_ns)
+
+    def _forget_oldest(self) -> None:
+        flat = [slug for slug, held in self._accounts.items() if held.position.outcome is None]
+        for slug in flat[: max(0, len(flat) - CLOSED_MARKETS_REMEMBERED)]:
+            del self._accounts[slug]
+
+
+def _require_same(known: Fill, fill: Fill) -> None:
+    was = (fill.outcome, fill.side, fill.shares_micros, fill.price_micros)
+    expected = (known.outcome, known.side, known.shares_micros, known.price_micros)
+    if was != expected:
+        raise LedgerError(f"trade {fill.trade_id} was {was} at {fill.status}, expected {expected}")
