@@ -27,7 +27,6 @@ from helpers.domain import (
     FillStatus,
     Market,
     MarketResolved,
-    Message,
     OrderIntent,
     OrderState,
     OrderStyle,
@@ -49,6 +48,19 @@ from helpers.order_rules import (
 )
 from helpers.paper_liquidity import TakenLiquidity
 from helpers.paper_queue import RestingOrder, RestingOrders
+from helpers.paper_steps import (
+    Arrive,
+    Cancel,
+    Confirm,
+    Deny,
+    Expire,
+    Flight,
+    Match,
+    PaperSettings,
+    Step,
+)
+
+__all__ = ["PaperExecutor", "PaperSettings"]
 
 OPEN_ORDERS_MAXIMUM: Final = 256
 """Orders alive at once; the gate allows one a market, so this many means something loops."""
@@ -60,55 +72,7 @@ TICKS_REMEMBERED: Final = 1_024
 """Tokens whose grid was announced; the oldest is forgotten first."""
 
 
-class PaperSettings(Message, frozen=True):
-    """How far away the paper venue is."""
-
-    latency_ms: int = 75
-    """From here to the venue, orders and cancels alike (reference C.8: 73 ms from Europe)."""
-    taker_hold_ms: int = 150
-    """The venue's hold of marketable orders (reference G.4)."""
-    settlement_ms: int = 2_000
-    """From match to confirmation on chain (reference C.8)."""
-    depth: int = 20
-    """Book levels a taker order may walk."""
-
-
-class _Flight(Message, frozen=True):
-    """An order on its way, or a taker order held by the venue."""
-
-    order_id: str
-    intent: OrderIntent
-    market: Market
-
-
-class _Arrive(Message, frozen=True):
-    flight: _Flight
-
-
-class _Match(Message, frozen=True):
-    flight: _Flight
-    shares_micros: int
-
-
-class _Deny(Message, frozen=True):
-    flight: _Flight
-
-
-class _Confirm(Message, frozen=True):
-    fill: Fill
-
-
-class _Expire(Message, frozen=True):
-    order_id: str
-
-
-class _Cancel(Message, frozen=True):
-    market: str
-    """Slug; empty for every market."""
-
-
 _Value = TypeVar("_Value")
-_Step = _Arrive | _Match | _Deny | _Confirm | _Expire | _Cancel
 
 
 class PaperExecutor:
@@ -124,9 +88,9 @@ class PaperExecutor:
         self._latency_ns = settings.latency_ms * NS_PER_MS
         self._hold_ns = settings.taker_hold_ms * NS_PER_MS
         self._settlement_ns = settings.settlement_ms * NS_PER_MS
-        self._steps: list[tuple[int, int, _Step]] = []
+        self._steps: list[tuple[int, int, Step]] = []
         self._sequence = 0
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[str, Flight] = {}
         self._resting = RestingOrders()
         self._intents: dict[str, None] = {}
         self._markets: dict[str, Market] = {}
@@ -144,22 +108,22 @@ class PaperExecutor:
         if intent.market != market.slug or intent.token != market.token(intent.outcome):
             raise ValueError(f"intent {intent.intent_id} was not of {market.slug}")
         _bounded(self._intents, intent.intent_id, None, INTENTS_REMEMBERED)
-        flight = _Flight(f"paper-{intent.intent_id}", intent, market)
+        flight = Flight(f"paper-{intent.intent_id}", intent, market)
         if len(self._flights) + len(self._resting) >= OPEN_ORDERS_MAXIMUM:
-            self._schedule(approved.at_ns, _Deny(flight))
+            self._schedule(approved.at_ns, Deny(flight))
             return
         self._forget_ended(approved.at_ns)
         self._markets[market.condition_id] = market
         self._flights[flight.order_id] = flight
-        self._schedule(approved.at_ns + self._latency_ns, _Arrive(flight))
+        self._schedule(approved.at_ns + self._latency_ns, Arrive(flight))
 
     def cancel_market(self, market: str, now_ns: int) -> None:
         """Cancel what rests in a market once the request has reached the venue."""
-        self._schedule(now_ns + self._latency_ns, _Cancel(market))
+        self._schedule(now_ns + self._latency_ns, Cancel(market))
 
     def cancel_all(self, now_ns: int) -> None:
         """Cancel whatever rests once the request has reached the venue."""
-        self._schedule(now_ns + self._latency_ns, _Cancel(""))
+        self._schedule(now_ns + self._latency_ns, Cancel(""))
 
     def next_due_ns(self) -> int | None:
         """Return when ``advance`` next has something to do, or ``None``."""
@@ -211,28 +175,28 @@ class PaperExecutor:
         for order in self._resting.all():
             yield order.intent, order.remaining_micros
 
-    def _schedule(self, due_ns: int, step: _Step) -> None:
+    def _schedule(self, due_ns: int, step: Step) -> None:
         self._sequence += 1
         heapq.heappush(self._steps, (due_ns, self._sequence, step))
 
-    def _take(self, step: _Step, at_ns: int) -> Sequence[ExecutionEvent]:
+    def _take(self, step: Step, at_ns: int) -> Sequence[ExecutionEvent]:
         match step:
-            case _Arrive(flight):
+            case Arrive(flight):
                 return self._arrive(flight, at_ns)
-            case _Match(flight, shares_micros):
+            case Match(flight, shares_micros):
                 return self._match(flight, shares_micros, at_ns)
-            case _Deny(flight):
+            case Deny(flight):
                 reason = f"{OPEN_ORDERS_MAXIMUM} orders were alive, expected fewer"
                 return [self._rejected(flight, reason, at_ns)]
-            case _Confirm(fill):
+            case Confirm(fill):
                 return [_confirmed(fill, at_ns)]
-            case _Expire(order_id):
+            case Expire(order_id):
                 return self._expire(order_id, at_ns)
-            case _Cancel(market):
+            case Cancel(market):
                 orders = self._resting.of(market) if market else self._resting.all()
                 return [self._ended(order, OrderState.CANCELED, at_ns) for order in orders]
 
-    def _arrive(self, flight: _Flight, at_ns: int) -> Sequence[ExecutionEvent]:
+    def _arrive(self, flight: Flight, at_ns: int) -> Sequence[ExecutionEvent]:
         market, intent = flight.market, flight.intent
         if at_ns >= market.closes_ns:
             return [self._rejected(flight, f"market {market.slug} was closed at arrival", at_ns)]
@@ -254,10 +218,10 @@ class PaperExecutor:
         # Only marketable orders are held; another FAK is killed on the spot (reference G.4).
         if not self._crosses(intent):
             return [self._rejected(flight, FAK_UNMATCHED_TEXT, at_ns)]
-        self._schedule(at_ns + self._hold_ns, _Match(flight, amounts.shares_micros))
+        self._schedule(at_ns + self._hold_ns, Match(flight, amounts.shares_micros))
         return ()
 
-    def _match(self, flight: _Flight, shares_micros: int, at_ns: int) -> Sequence[ExecutionEvent]:
+    def _match(self, flight: Flight, shares_micros: int, at_ns: int) -> Sequence[ExecutionEvent]:
         market, intent = flight.market, flight.intent
         if at_ns >= market.closes_ns:
             return [self._rejected(flight, f"market {market.slug} was closed at match", at_ns)]
@@ -277,7 +241,7 @@ class PaperExecutor:
         happened.append(_update(intent, flight.order_id, state, remaining, at_ns))
         return happened
 
-    def _rest(self, flight: _Flight, shares_micros: int, at_ns: int) -> Sequence[ExecutionEvent]:
+    def _rest(self, flight: Flight, shares_micros: int, at_ns: int) -> Sequence[ExecutionEvent]:
         market, intent = flight.market, flight.intent
         if 0 < intent.expires_ns <= at_ns:
             return [self._rejected(flight, EXPIRATION_TEXT, at_ns)]
@@ -297,7 +261,7 @@ class PaperExecutor:
         ]
         self._resting.add(order)
         ends_ns = min(intent.expires_ns or market.closes_ns, market.closes_ns)
-        self._schedule(ends_ns, _Expire(flight.order_id))
+        self._schedule(ends_ns, Expire(flight.order_id))
         return happened
 
     def _expire(self, order_id: str, at_ns: int) -> Sequence[ExecutionEvent]:
@@ -380,14 +344,14 @@ class PaperExecutor:
             deadline_ns=intent.deadline_ns,
             at_ns=at_ns,
         )
-        self._schedule(at_ns + self._settlement_ns, _Confirm(fill))
+        self._schedule(at_ns + self._settlement_ns, Confirm(fill))
         return fill
 
-    def _accepted(self, flight: _Flight, at_ns: int) -> Accepted:
+    def _accepted(self, flight: Flight, at_ns: int) -> Accepted:
         del self._flights[flight.order_id]
         return Accepted(flight.intent.intent_id, flight.order_id, at_ns)
 
-    def _rejected(self, flight: _Flight, reason: str, at_ns: int) -> Rejected:
+    def _rejected(self, flight: Flight, reason: str, at_ns: int) -> Rejected:
         self._flights.pop(flight.order_id, None)
         return Rejected(flight.intent.intent_id, flight.order_id, reason, at_ns)
 
