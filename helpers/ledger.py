@@ -88,7 +88,7 @@ _TradeKey = tuple[str, str]
 class _Account:
     """Everything of one market: its facts (I15), our trades in it, both legs, its resolution."""
 
-    __slots__ = ("legs", "mark_micros", "market", "position", "resolution", "trades")
+    __slots__ = ("legs", "mark_micros", "market", "positions", "resolution", "trades")
 
     def __init__(self, market: Market) -> None:
         self.market = market
@@ -96,7 +96,11 @@ class _Account:
         self.legs = {outcome: Leg(outcome) for outcome in Outcome}
         self.resolution: Resolution | None = None
         self.mark_micros: int | None = None
-        self.position = Position(market.slug)
+        self.positions: tuple[Position, ...] = ()
+
+    @property
+    def position(self) -> Position:
+        return self.positions[0] if self.positions else Position(self.market.slug)
 
     def open_legs(self) -> Iterator[Leg]:
         return (leg for leg in self.legs.values() if leg.shares_micros)
@@ -136,6 +140,7 @@ class Ledger:
         self.mode = mode
         self._cash_micros = start_cash_micros
         self._accounts: dict[str, _Account] = {}
+        self._open: dict[str, _Account] = {}
         self._totals = RealisedTotals()
 
     def remember_market(self, market: Market) -> None:
@@ -217,12 +222,7 @@ class Ledger:
 
     def positions(self) -> tuple[Position, ...]:
         """Return every open position."""
-        return tuple(
-            account.position_of(leg)
-            for account in self._accounts.values()
-            if account.position.outcome is not None
-            for leg in account.open_legs()
-        )
+        return tuple(position for account in self._open.values() for position in account.positions)
 
     def market(self, slug: str) -> Market | None:
         """Return a remembered market's facts, whether discovery still knows it or not (I15)."""
@@ -234,8 +234,8 @@ class Ledger:
 
         Forgotten as soon as the position changes; ignored for a flat market.
         """
-        account = self._accounts.get(slug)
-        if account is not None and account.position.outcome is not None:
+        account = self._open.get(slug)
+        if account is not None:
             account.mark_micros = exit_value_micros
 
     def daily_pnl_micros(self, now_ns: int) -> int:
@@ -246,7 +246,7 @@ class Ledger:
         """
         unrealised = sum(
             account.mark_micros - account.position.cost_micros
-            for account in self._accounts.values()
+            for account in self._open.values()
             if account.mark_micros is not None
         )
         return self._totals.daily_micros(now_ns) + unrealised
@@ -340,15 +340,18 @@ class Ledger:
         self._cash_micros += leg.cash_micros - old.cash_micros
         if leg.shares_micros != old.shares_micros:
             account.mark_micros = None
-        open_leg = next(account.open_legs(), None)
+        account.positions = tuple(account.position_of(open_leg) for open_leg in account.open_legs())
         slug = account.market.slug
-        account.position = Position(slug) if open_leg is None else account.position_of(open_leg)
+        if account.positions:
+            self._open[slug] = account
+        else:
+            self._open.pop(slug, None)
         # The most recently changed market moves to the end: the oldest flat one is forgotten first.
         self._accounts[slug] = self._accounts.pop(slug)
         return self._totals.replace(slug, account.market.asset, old, leg, at_ns)
 
     def _forget_oldest(self) -> None:
-        flat = [slug for slug, held in self._accounts.items() if held.position.outcome is None]
+        flat = [slug for slug in self._accounts if slug not in self._open]
         for slug in flat[: max(0, len(flat) - CLOSED_MARKETS_REMEMBERED)]:
             del self._accounts[slug]
 

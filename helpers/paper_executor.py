@@ -139,14 +139,13 @@ class PaperExecutor:
 
     def on_event(self, event: FeedEvent) -> Sequence[ExecutionEvent]:
         """Return what a feed event did to our resting orders; called after the board had it."""
-        # The price path of every frame: most kinds and most markets leave at once.
-        kind = type(event)
-        if kind is BookChange:
-            self._on_change(event)  # pyright: ignore[reportArgumentType]
-        elif kind is OutcomeTrade:
-            return self._on_trade(event)  # pyright: ignore[reportArgumentType]
-        elif kind is BookSnapshot:
-            self._on_snapshot(event)  # pyright: ignore[reportArgumentType]
+        # On the path of every frame: the commonest kind first, a market of no interest leaves.
+        if isinstance(event, BookChange):
+            self._on_change(event)
+        elif isinstance(event, OutcomeTrade):
+            return self._on_trade(event)
+        elif isinstance(event, BookSnapshot):
+            self._on_snapshot(event)
         elif isinstance(event, TickSize):
             _bounded(self._ticks, event.token, event.tick_micros, TICKS_REMEMBERED)
         elif isinstance(event, MarketResolved):

@@ -48,7 +48,7 @@ class Limits(Message, frozen=True):
     """What sizing is allowed; built from the settings."""
 
     trade_size_micros: int
-    """Dollars of an entry at full confidence."""
+    """Dollars of an entry at full confidence, before the fee."""
     style: OrderStyle
     """How entries meet the book; exits always take."""
     maker_lifetime_seconds: float
