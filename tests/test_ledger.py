@@ -291,12 +291,13 @@ def test_a_sale_that_fails_after_the_resolution_is_paid_out_instead() -> None:
 def test_a_fill_that_is_heard_of_after_the_resolution_is_paid_at_once() -> None:
     """I4: a late first sight books the trade and its payout together; a bad one books nothing."""
     ledger = new_ledger()
-    ledger.settle(MARKET, Outcome.UP, NOW_NS)
+    ledger.settle(MARKET, Outcome.UP, NOW_NS - SECOND)
     with pytest.raises(LedgerError, match="held"):
         ledger.apply(fill("s", Side.SELL, MICROS, 900_000))
     _, trip = ledger.apply(BUY)
     assert isinstance(trip, RoundTrip)
     assert trip.pnl_micros == 10 * MICROS - 5_474_370
+    assert (trip.opened_ns, trip.closed_ns) == (NOW_NS, NOW_NS)
     assert ledger.position(MARKET.slug) == Position(MARKET.slug)
     assert_conserved(ledger)
 
@@ -334,7 +335,9 @@ def test_money_is_conserved(
         except LedgerError:
             assert (ledger.report(), ledger.positions()) == before
         assert_conserved(ledger)
-        assert all(held.shares_micros > 0 for held in ledger.positions())
+        for held in ledger.positions():
+            assert held.shares_micros > 0
+            assert min(held.shares_settled_micros, held.shares_pending_micros) >= 0
 
 
 @settings(deadline=None)
@@ -455,13 +458,20 @@ def test_closed_markets_are_forgotten_and_open_ones_are_not(
     ledger = new_ledger(MARKET, first)
     ledger.apply(BUY)
     round_trip(ledger, 0, 600_000, of=first)
-    for number in range(200, 210):
+    for number in range(200, 202):
+        ledger.remember_market(market(number))
+    # It was traded after these were remembered, so it outlives them.
+    round_trip(ledger, 1, 600_000, of=first)
+    ledger.remember_market(market(202))
+    assert ledger.market(market(200).slug) is None
+    assert ledger.last_exit_ns(first.slug) == NOW_NS
+    for number in range(203, 210):
         ledger.remember_market(market(number))
     assert ledger.market(MARKET.slug) == MARKET
     assert ledger.market(first.slug) is None
     assert ledger.last_exit_ns(first.slug) == 0
     assert ledger.position(MARKET.slug).shares_micros == 10 * MICROS
-    assert ledger.report().trades == 1
+    assert ledger.report().trades == 2
     with pytest.raises(LedgerError, match="expected a known market"):
         ledger.apply(fill("BUY0", Side.BUY, 10 * MICROS, 500_000, of=first))
 
@@ -484,3 +494,32 @@ def test_market_facts_may_change_but_not_their_tokens() -> None:
     assert ledger.market(MARKET.slug) == finer
     with pytest.raises(LedgerError, match="tokens"):
         ledger.remember_market(replace(MARKET, up_token="other"))
+
+
+def test_a_position_keeps_the_deadline_it_was_opened_with() -> None:
+    """I1, I24: adding to a position gives it no more time."""
+    ledger = new_ledger()
+    ledger.apply(BUY)
+    ledger.apply(replace(BUY, trade_id="b2", deadline_ns=99, at_ns=NOW_NS + SECOND))
+    held = ledger.position(MARKET.slug)
+    assert (held.deadline_ns, held.opened_ns) == (77, NOW_NS)
+
+
+def test_a_revised_trip_that_fell_out_of_the_history_stays_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I34: a late failure corrects the totals without making an old trip the latest."""
+    monkeypatch.setattr(ledger_report, "ROUND_TRIPS_KEPT", 2)
+    other = market(2)
+    ledger = new_ledger(MARKET, other)
+    late = fill("late", Side.BUY, 5 * MICROS, 500_000, status=FillStatus.MATCHED)
+    ledger.apply(BUY)
+    ledger.apply(late)
+    ledger.settle(MARKET, Outcome.DOWN, NOW_NS)
+    for number in range(3):
+        round_trip(ledger, number, 600_000, of=other)
+    realised = ledger.report().realised_micros
+    ledger.apply(at(FillStatus.FAILED, late))
+    assert ledger.report().realised_micros == realised + 2_500_000
+    assert [trip.market for trip in ledger.round_trips()] == [other.slug] * 2
+    assert ledger.losing_streak == 0

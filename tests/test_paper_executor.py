@@ -515,7 +515,10 @@ def test_a_match_printed_for_both_tokens_counts_once() -> None:
     down = trade(480_000, 104 * MICROS, Side.BUY, token=MARKET.down_token, venue_ns=stamp)
     assert traded(paper, up) == 4 * MICROS
     assert traded(paper, down) == 0
-    # A second pair of the same kind is another match; so is a second print of one token.
+    # Each print is mirrored once: a third one of the same kind is another match.
+    assert traded(paper, replace(down, size=1.0)) == MICROS
+    assert traded(paper, replace(up, size=1.0)) == 0
+    assert traded(paper, replace(up, size=1.0)) == MICROS
     assert traded(paper, replace(down, venue_ns=stamp + 1, size=1.0)) == MICROS
     assert traded(paper, replace(down, venue_ns=stamp + 1, size=1.0)) == MICROS
 
@@ -728,3 +731,44 @@ def test_paper_and_ledger_conserve_money(prices: list[int], winner: Outcome) -> 
     assert (settled.payout_micros if settled else 0) == payout
     assert ledger.cash_micros == 100 * MICROS - paid + received + payout
     assert ledger.report().realised_micros == ledger.cash_micros - 100 * MICROS
+
+
+def test_a_level_that_shows_another_size_is_whole_again() -> None:
+    """What was taken is forgotten when the book itself shows that the level has changed."""
+    books = shown()
+    paper = executor(books)
+    for number, expected in enumerate((8 * MICROS, 9 * MICROS)):
+        wanted = intent(Side.BUY, 530_000, 10 * MICROS, now_ns=NOW_NS + number)
+        paper.submit(approved(wanted), MARKET)
+        filled = fills(paper.advance(MATCHES_NS + number))
+        assert [f.shares_micros for f in filled] == [expected]
+        books.up[Side.SELL][530_000] = 9 * MICROS
+
+
+def test_an_old_shrinking_is_no_trade_of_today() -> None:
+    """The credit of a cancellation ends after its second and does not add up with a later one."""
+    paper = resting(shown())
+    for after_ms, left in ((10, 60 * MICROS), (3_000, 50 * MICROS)):
+        at_ns = RESTS_NS + after_ms * MS
+        paper.on_event(change(Side.BUY, 520_000, left, received_ns=at_ns))
+    # Ten of these sixty-four were told by the level; the fifty ahead go next.
+    assert traded(paper, trade(520_000, 64 * MICROS, Side.SELL, after_ms=3_010)) == 4 * MICROS
+
+
+def test_a_trade_through_us_used_up_the_queue() -> None:
+    """Whoever was ahead is gone once a worse price traded: the next share at ours is ours."""
+    paper = resting(shown())
+    assert traded(paper, trade(510_000, 4 * MICROS, Side.SELL)) == 4 * MICROS
+    assert traded(paper, trade(520_000, 5 * MICROS, Side.SELL, after_ms=200)) == 5 * MICROS
+
+
+def test_taken_levels_are_forgotten_by_market() -> None:
+    """I34: an ended market's levels go, another's stay."""
+    taken = paper_liquidity.TakenLiquidity()
+    rows = ((530_000, 8 * MICROS),)
+    for of in (MARKET, market(2)):
+        assert taken.take(of, intent(of=of), rows, 5 * MICROS) == [(530_000, 5 * MICROS)]
+    taken.forget(MARKET.slug)
+    assert len(taken) == 1
+    assert taken.take(MARKET, intent(), rows, 9 * MICROS) == [(530_000, 8 * MICROS)]
+    assert taken.take(market(2), intent(of=market(2)), rows, 9 * MICROS) == [(530_000, 3 * MICROS)]

@@ -237,3 +237,11 @@ def test_mismatched_arguments_are_refused() -> None:
     for confidence in (0.0, 1.01, float("nan")):
         with pytest.raises(ValueError, match="confidence"):
             size(decision(Action.BUY), snapshot(), FLAT, TAKER, confidence)
+
+
+def test_an_ask_between_two_ticks_is_reached() -> None:
+    """A limit below an ask that is off the grid would never match, so it is raised."""
+    between = replace(snapshot(), up=book(((520_000, MICROS),), ((535_000, MICROS),)))
+    exact = replace(TAKER, slippage_ticks=0)
+    intent = wanted(size(decision(Action.BUY), between, FLAT, exact, 1.0))
+    assert intent.price_limit_micros == 540_000
