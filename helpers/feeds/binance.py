@@ -14,7 +14,6 @@ import msgspec
 
 from helpers.domain import (
     NS_PER_MS,
-    Asset,
     Candle,
     Candles,
     DepthChange,
@@ -28,6 +27,7 @@ from helpers.domain import (
 from helpers.feeds.binance_rest import parse_depth_snapshot
 from helpers.feeds.binance_urls import market_stream_url, public_stream_url, spot_stream_url
 from helpers.feeds.binance_wire import (
+    INTERVAL_SECONDS,
     KINDS,
     NO_PREVIOUS,
     ORDER_BOOK_TRADE,
@@ -41,8 +41,9 @@ from helpers.feeds.binance_wire import (
     Kline,
     MarkPriceUpdate,
     ServerShutdown,
-    SpotBookTicker,
-    SpotQuoteFrame,
+    SpotFrame,
+    SpotQuoteOrTrade,
+    StreamName,
 )
 from helpers.feeds.skipped import Skipped
 from helpers.feeds.symbols import BINANCE_SYMBOLS
@@ -57,24 +58,10 @@ __all__ = [
     "spot_stream_url",
 ]
 
-_HEAD_CHARACTERS: Final = 48
+_HEAD_CHARACTERS: Final = 64
 """How far into a combined frame its stream name reaches, for our symbols."""
-
-_INTERVAL_SECONDS: Final[Mapping[str, int]] = {
-    "1s": 1,
-    "1m": 60,
-    "3m": 180,
-    "5m": 300,
-    "15m": 900,
-    "30m": 1800,
-    "1h": 3600,
-    "2h": 7200,
-    "4h": 14400,
-    "6h": 21600,
-    "8h": 28800,
-    "12h": 43200,
-    "1d": 86400,
-}
+_HEAD_QUOTES: Final = 4
+"""Quotation marks of ``{"stream":"name"``."""
 
 
 class BinanceParser:
@@ -103,18 +90,14 @@ class BinanceParser:
     def parse(self, raw: bytes | str, received_ns: int) -> Sequence[FeedEvent]:
         """Return the events of one combined or raw frame (reference 1.3); never raises."""
         try:
-            frame = self._decode(raw)
+            payload = self._decode(raw).data
         except UNREADABLE:
             return self._salvage(raw, received_ns)
-        payload = frame.data
         if type(payload) is BookTicker:
-            asset = BINANCE_SYMBOLS.get(payload.symbol)
-            if asset is None or payload.margin != USD_M:
-                return self._skip(payload.symbol, payload.margin)
             return (
                 Quote(
                     self._source,
-                    asset,
+                    payload.symbol.asset,
                     payload.bid,
                     payload.bid_size,
                     payload.ask,
@@ -124,30 +107,44 @@ class BinanceParser:
                     received_ns,
                 ),
             )
-        return self._convert[type(payload)](payload, frame.stream, received_ns)
+        if type(payload) is BookTrade:
+            if payload.execution != ORDER_BOOK_TRADE:
+                return self._off_book(payload.execution)
+            return (
+                Trade(
+                    self._source,
+                    payload.symbol.asset,
+                    payload.trade_id,
+                    payload.price,
+                    payload.quantity,
+                    not payload.buyer_is_maker,
+                    payload.trade_ms * NS_PER_MS,
+                    received_ns,
+                ),
+            )
+        stream = _stream_name(raw) if type(payload) is DepthUpdate else ""
+        return self._convert[type(payload)](payload, stream, received_ns)
 
-    def _skip(self, symbol: str, margin: int) -> Sequence[FeedEvent]:
-        if margin != USD_M:
-            self.skipped.count(f"ignored:st {margin}")
-        else:
-            self.skipped.count(f"unknown:symbol {symbol}")
+    def _skip(self, symbol: str) -> Sequence[FeedEvent]:
+        self.skipped.count(f"unknown:symbol {symbol}")
+        return ()
+
+    def _off_book(self, execution: str) -> Sequence[FeedEvent]:
+        self.skipped.count(f"ignored:trade {execution}")
         return ()
 
     def _book_ticker(
         self, payload: BookTicker, _stream: str, received_ns: int
     ) -> Sequence[FeedEvent]:
-        asset = BINANCE_SYMBOLS.get(payload.symbol)
-        if asset is None or payload.margin != USD_M:
-            return self._skip(payload.symbol, payload.margin)
         venue_ns = payload.transaction_ms * NS_PER_MS
-        return (self._quote(payload, asset, venue_ns, received_ns),)
+        return (self._quote(payload, venue_ns, received_ns),)
 
     def _quote(
-        self, payload: BookTicker | SpotBookTicker, asset: Asset, venue_ns: int, received_ns: int
+        self, payload: BookTicker | SpotQuoteOrTrade, venue_ns: int, received_ns: int
     ) -> Quote:
         return Quote(
             self._source,
-            asset,
+            payload.symbol.asset,
             payload.bid,
             payload.bid_size,
             payload.ask,
@@ -160,16 +157,12 @@ class BinanceParser:
     def _trade(
         self, payload: BookTrade | AggregateTrade, _stream: str, received_ns: int
     ) -> Sequence[FeedEvent]:
-        asset = BINANCE_SYMBOLS.get(payload.symbol)
-        if asset is None or payload.margin != USD_M:
-            return self._skip(payload.symbol, payload.margin)
         if type(payload) is BookTrade and payload.execution != ORDER_BOOK_TRADE:
-            self.skipped.count(f"ignored:trade {payload.execution}")
-            return ()
+            return self._off_book(payload.execution)
         return (
             Trade(
                 self._source,
-                asset,
+                payload.symbol.asset,
                 payload.trade_id,
                 payload.price,
                 payload.quantity,
@@ -182,9 +175,6 @@ class BinanceParser:
     def _depth_update(
         self, payload: DepthUpdate, stream: str, received_ns: int
     ) -> Sequence[FeedEvent]:
-        asset = BINANCE_SYMBOLS.get(payload.symbol)
-        if asset is None or payload.margin != USD_M:
-            return self._skip(payload.symbol, payload.margin)
         _, is_depth, suffix = stream.partition("@depth")
         if not is_depth:
             # Top levels and changes look alike and only the stream name tells (reference 2.4).
@@ -195,7 +185,7 @@ class BinanceParser:
             return (
                 PartialDepth(
                     self._source,
-                    asset,
+                    payload.symbol.asset,
                     payload.last_update_id,
                     payload.bids,
                     payload.asks,
@@ -207,7 +197,7 @@ class BinanceParser:
         return (
             DepthChange(
                 self._source,
-                asset,
+                payload.symbol.asset,
                 payload.first_update_id,
                 payload.last_update_id,
                 payload.first_update_id - 1 if previous == NO_PREVIOUS else previous,
@@ -221,26 +211,29 @@ class BinanceParser:
     def _mark_price(
         self, payload: MarkPriceUpdate, _stream: str, received_ns: int
     ) -> Sequence[FeedEvent]:
-        asset = BINANCE_SYMBOLS.get(payload.symbol)
-        if asset is None or payload.margin != USD_M:
-            return self._skip(payload.symbol, payload.margin)
         if payload.index is None:
             self.skipped.count("malformed:markPriceUpdate without index")
             return ()
         venue_ns = payload.event_ms * NS_PER_MS
-        return (MarkPrice(self._source, asset, payload.mark, payload.index, venue_ns, received_ns),)
+        return (
+            MarkPrice(
+                self._source,
+                payload.symbol.asset,
+                payload.mark,
+                payload.index,
+                venue_ns,
+                received_ns,
+            ),
+        )
 
     def _kline(self, payload: Kline, _stream: str, received_ns: int) -> Sequence[FeedEvent]:
-        asset = BINANCE_SYMBOLS.get(payload.symbol)
-        if asset is None or payload.margin != USD_M:
-            return self._skip(payload.symbol, payload.margin)
         bar = payload.bar
-        seconds = _INTERVAL_SECONDS.get(bar.interval)
+        seconds = INTERVAL_SECONDS.get(bar.interval)
         if seconds is None:
             self.skipped.count(f"unknown:kline interval {bar.interval}")
             return ()
         candle = Candle(bar.opens_ms * NS_PER_MS, bar.close, bar.quote_volume)
-        return (Candles(self._source, asset, seconds, (candle,), received_ns),)
+        return (Candles(self._source, payload.symbol.asset, seconds, (candle,), received_ns),)
 
     def _server_shutdown(
         self, _payload: ServerShutdown, _stream: str, _received_ns: int
@@ -291,14 +284,20 @@ class BinanceParser:
         if shape is None:
             self.skipped.count(f"unknown:{kind}")
             return ()
+        symbol = as_text(fields.get("s"))
+        if symbol and symbol not in BINANCE_SYMBOLS:
+            return self._skip(symbol)
+        margin = fields.get("st", USD_M)
+        if margin != USD_M:
+            self.skipped.count(f"ignored:st {margin}")
+            return ()
         payload = read_as(fields, shape)
         if payload is not None:
             return self._convert[shape](payload, stream, received_ns)
         execution = as_text(fields.get("X"))
         if shape is BookTrade and execution not in ("", ORDER_BOOK_TRADE):
-            self.skipped.count(f"ignored:trade {execution}")  # ``NA`` has price 0.
-        else:
-            self.skipped.count(f"malformed:{kind}")
+            return self._off_book(execution)  # ``NA`` has price 0.
+        self.skipped.count(f"malformed:{kind}")
         return ()
 
     def _untagged(
@@ -306,14 +305,14 @@ class BinanceParser:
     ) -> Sequence[FeedEvent]:
         if "lastUpdateId" in fields:
             return self._untagged_depth(fields, stream, received_ns)
-        quote = read_as(fields, SpotBookTicker) if self._source is Source.BINANCE_SPOT else None
-        if quote is None:
+        symbol = as_text(fields.get("s"))
+        if symbol and symbol not in BINANCE_SYMBOLS:
+            return self._skip(symbol)
+        quote = read_as(fields, SpotQuoteOrTrade) if self._source is Source.BINANCE_SPOT else None
+        if quote is None or not (quote.bid and quote.ask):
             self.skipped.count("malformed:no kind")
             return ()
-        asset = BINANCE_SYMBOLS.get(quote.symbol)
-        if asset is None:
-            return self._skip(quote.symbol, USD_M)
-        return (self._quote(quote, asset, received_ns, received_ns),)
+        return (self._quote(quote, received_ns, received_ns),)
 
     def _untagged_depth(
         self, fields: Mapping[str, object], stream: str, received_ns: int
@@ -324,7 +323,7 @@ class BinanceParser:
             return ()
         asset = BINANCE_SYMBOLS.get(symbol.upper())
         if asset is None:
-            return self._skip(symbol.upper(), USD_M)
+            return self._skip(symbol.upper())
         body = read_as(fields, DepthBody)
         if body is None:
             self.skipped.count("malformed:depth")
@@ -345,24 +344,49 @@ class BinanceParser:
 class BinanceSpotParser(BinanceParser):
     """The same for spot, whose quotes carry neither kind nor time (reference 2.3)."""
 
-    __slots__ = ("_decode_quote",)
+    __slots__ = ("_decode_spot",)
 
     def __init__(self) -> None:
         super().__init__(Source.BINANCE_SPOT)
-        self._decode_quote: Callable[[bytes | str], SpotQuoteFrame] = msgspec.json.Decoder(
-            SpotQuoteFrame, strict=False
+        self._decode_spot: Callable[[bytes | str], SpotFrame] = msgspec.json.Decoder(
+            SpotFrame, strict=False
         ).decode
 
     def parse(self, raw: bytes | str, received_ns: int) -> Sequence[FeedEvent]:
         """Return the events of one frame; a quote is stamped on receipt; never raises."""
-        head = raw[:_HEAD_CHARACTERS]
-        if ("@bookTicker" in head) if isinstance(head, str) else (b"@bookTicker" in head):
-            try:
-                quote = self._decode_quote(raw).data
-            except UNREADABLE:
-                return super().parse(raw, received_ns)
-            asset = BINANCE_SYMBOLS.get(quote.symbol)
-            if asset is None:
-                return self._skip(quote.symbol, USD_M)
-            return (self._quote(quote, asset, received_ns, received_ns),)
-        return super().parse(raw, received_ns)
+        try:
+            payload = self._decode_spot(raw).data
+        except UNREADABLE:
+            return BinanceParser.parse(self, raw, received_ns)
+        if not payload.kind and payload.bid and payload.ask:
+            return (self._quote(payload, received_ns, received_ns),)
+        if payload.kind == "trade" and payload.price and payload.buyer_is_maker is not None:
+            return (
+                Trade(
+                    Source.BINANCE_SPOT,
+                    payload.symbol.asset,
+                    payload.trade_id,
+                    payload.price,
+                    payload.quantity,
+                    not payload.buyer_is_maker,
+                    payload.trade_ms * NS_PER_MS,
+                    received_ns,
+                ),
+            )
+        return BinanceParser.parse(self, raw, received_ns)
+
+
+_decode_stream = msgspec.json.Decoder(StreamName).decode
+
+
+def _stream_name(raw: bytes | str) -> str:
+    head = raw[:_HEAD_CHARACTERS]
+    text = head if isinstance(head, str) else head.decode("ascii", errors="replace")
+    # The name comes first in every frame seen; the order of keys is no promise (reference 1.3).
+    parts = text.split('"', _HEAD_QUOTES)
+    if len(parts) > _HEAD_QUOTES and parts[1] == "stream":
+        return parts[3]
+    try:
+        return _decode_stream(raw).stream
+    except UNREADABLE:
+        return ""

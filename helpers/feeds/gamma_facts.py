@@ -17,8 +17,12 @@ _DOWN: Final = "Down"
 _VERSION: Final = "v1"
 _FEES: Final = FeeSchedule(rate_ppm=70_000, exponent=1, taker_only=True)
 """The one schedule we can trade under (reference G.1)."""
+_RATE_TOLERANCE: Final = 5e-7
+"""Half of the smallest rate that ``FeeSchedule`` tells apart."""
 _LARGEST_RATE: Final = 1.0
 _LARGEST_EXPONENT: Final = 10
+_LONGEST_QUOTE: Final = 60
+"""Characters of the venue's text that a problem repeats."""
 _TICKS_MICROS: Final = frozenset({100_000, 10_000, 5_000, 2_500, 1_000, 100})
 """Grids of the venue (reference B.5)."""
 _COARSE_TICK_MICROS: Final = 10_000
@@ -179,6 +183,10 @@ def _fees(schedule: FeeFields | None) -> FeeSchedule:
     return FeeSchedule(to_micros(schedule.rate), int(schedule.exponent), bool(schedule.taker_only))
 
 
+def _clipped(value: object) -> str:
+    return str(value)[:_LONGEST_QUOTE]
+
+
 def _state_problems(fields: MarketFields) -> Iterator[str]:
     if fields.closed:
         yield "market is closed"
@@ -192,7 +200,7 @@ def _state_problems(fields: MarketFields) -> Iterator[str]:
 
 def _fact_problems(fields: MarketFields) -> Iterator[str]:
     if fields.version is not None and fields.version != _VERSION:
-        yield f"version was {fields.version}, expected {_VERSION}"
+        yield f"version was {_clipped(fields.version)}, expected {_VERSION}"
     if fields.neg_risk:
         yield "negRisk was true, expected false"
     tick = fields.order_price_min_tick_size
@@ -202,7 +210,7 @@ def _fact_problems(fields: MarketFields) -> Iterator[str]:
         yield f"minimum order size was {fields.order_min_size}, expected a number of shares"
     outcomes = read_strings(fields.outcomes)
     if outcomes is None or sorted(outcomes) != [_DOWN, _UP]:
-        yield f"outcomes were {fields.outcomes}, expected Up and Down"
+        yield f"outcomes were {_clipped(fields.outcomes)}, expected Up and Down"
 
 
 def _fee_problems(fields: MarketFields) -> Iterator[str]:
@@ -212,7 +220,7 @@ def _fee_problems(fields: MarketFields) -> Iterator[str]:
         yield "fee schedule unknown" if unsaid else "fee schedule was absent"
     elif (
         schedule.rate is None
-        or to_micros(schedule.rate) != _FEES.rate_ppm
+        or not abs(schedule.rate - _FEES.rate_ppm / MICROS) < _RATE_TOLERANCE
         or schedule.exponent != _FEES.exponent
         or schedule.taker_only is not True
     ):

@@ -230,7 +230,7 @@ def user_unsubscribe_frame(condition_ids: Iterable[str]) -> str:
 
 def _implied_kind(fields: Mapping[str, object]) -> str:
     kind = as_text(fields.get("type"))
-    if kind == "TRADE":
+    if kind == "TRADE" or "maker_orders" in fields:
         return "trade"
     return "order" if kind in KNOWN_ORDER_KINDS else ""
 

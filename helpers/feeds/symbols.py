@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Final
 
 from helpers.domain import Asset
 
-BINANCE_SYMBOLS: Final[Mapping[str, Asset]] = {f"{asset}USDT": asset for asset in Asset}
-"""Binance's upper-case symbols, the same on USD-M futures and spot."""
+
+class BinanceSymbol(enum.Enum):
+    """Binance's symbols, the same on USD-M futures and spot.
+
+    An enumeration, because the decoder then finds the symbol in C: a look-up of a fresh string in a
+    dict took a fifth of the time of a frame.
+    """
+
+    asset: Asset
+
+    BTC = "BTCUSDT", Asset.BTC
+    ETH = "ETHUSDT", Asset.ETH
+    SOL = "SOLUSDT", Asset.SOL
+    XRP = "XRPUSDT", Asset.XRP
+    DOGE = "DOGEUSDT", Asset.DOGE
+    BNB = "BNBUSDT", Asset.BNB
+    HYPE = "HYPEUSDT", Asset.HYPE
+    ZEC = "ZECUSDT", Asset.ZEC
+
+    def __new__(cls, symbol: str, asset: Asset) -> BinanceSymbol:
+        """Make a member whose value is the symbol."""
+        member = object.__new__(cls)
+        member._value_ = symbol
+        member.asset = asset
+        return member
+
+
+BINANCE_SYMBOLS: Final[Mapping[str, Asset]] = {
+    symbol.value: symbol.asset for symbol in BinanceSymbol
+}
+"""The same as a mapping, for texts that are not decoded from a frame."""
 
 COINBASE_PRODUCTS: Final[Mapping[str, Asset]] = {f"{asset}-USD": asset for asset in Asset}
 
