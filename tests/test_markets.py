@@ -17,12 +17,13 @@ from helpers.clock import SimulatedClock
 from helpers.domain import NS_PER_SECOND, Asset, Market, MarketOpened, Source
 from helpers.feeds.gamma import GammaParser
 from helpers.feeds.http import HttpTimings, VenueHttp, new_client
+from helpers.feeds.market_channel import MarketChannel, market_endpoint
 from helpers.feeds.problems import FeedProblem
 from helpers.feeds.retry import VenueRefused
 from helpers.feeds.windows import FOUR_HOURS_SECONDS, HOUR_SECONDS, Series
 from helpers.markets import DirectoryTimings, MarketDirectory
 from helpers.venues import Venues
-from tests.servers import ScriptedHttp, answer, web
+from tests.servers import Peer, ScriptedHttp, answer, sockets, web
 
 OPENS = 1_790_000_100  # a multiple of 300
 FIVE = Series(Asset.BTC, 300)
@@ -90,6 +91,7 @@ class World:
         self.problems: list[FeedProblem] = []
         self.tokens: list[frozenset[str]] = [frozenset()]
         self.held: list[Market] = []
+        self.roll: Callable[[frozenset[str]], None] = lambda _: None
         self.directory = MarketDirectory(
             series or (FIVE,),
             http,
@@ -109,6 +111,7 @@ class World:
         self.delivered.append(raw if isinstance(raw, bytes) else raw.encode())
 
     def set_tokens(self, wanted: frozenset[str]) -> None:
+        self.roll(wanted)
         if wanted != self.tokens[-1]:
             self.tokens.append(wanted)
 
@@ -321,3 +324,45 @@ async def test_refuses_a_series_the_venue_does_not_have() -> None:
             World(gamma, client, Series(Asset.ZEC, HOUR_SECONDS))
         with pytest.raises(ValueError, match="window was 60"):
             World(gamma, client, Series(Asset.BTC, 60))
+
+
+async def test_a_roll_on_the_wire_subscribes_before_it_unsubscribes() -> None:
+    """I14: directory and channel together: one socket, exact differences, the held one unnamed."""
+    said: asyncio.Queue[dict[str, object]] = asyncio.Queue()
+
+    async def venue(peer: Peer) -> None:
+        async for raw in peer.connection:
+            frame = json.loads(raw)
+            said.put_nowait(frame)
+            if frame.get("operation") != "unsubscribe":
+                books = [{"asset_id": token} for token in frame["assets_ids"]]
+                await peer.send(json.dumps(books))
+
+    async with sockets(venue) as server, world() as state, asyncio.TaskGroup() as group:
+        channel = MarketChannel(
+            market_endpoint(Venues(polymarket_socket=server.url)),
+            clock=state.clock,
+            frames=lambda _source, _raw, _received_ns: None,
+            on_link=lambda _: None,
+            rng=random.Random(1),
+        )
+        state.roll = channel.set_tokens
+        running = group.create_task(channel.run())
+        for start in (OPENS, OPENS + 300, OPENS + 600):
+            state.gamma.on(path(slug(start)), answer(200, event(start)))
+        heard: list[tuple[object, object]] = []
+        for move in (0, 245, 312, 546, 612):
+            if move == 312:
+                state.held = list(state.directory.markets())[:1]
+            state.at(move)
+            if move != 312:
+                async with asyncio.timeout(3):
+                    frame = await said.get()
+                heard.append((frame.get("operation", "open"), frame["assets_ids"]))
+        running.cancel()
+    assert heard == [
+        ("open", sorted(tokens(OPENS))),
+        ("subscribe", sorted(tokens(OPENS + 300))),
+        ("subscribe", sorted(tokens(OPENS + 600))),
+        ("unsubscribe", sorted(tokens(OPENS + 300))),
+    ]

@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidURI
 
 from helpers.clock import RealClock
 from helpers.domain import Connected, Disconnected, Source
 from helpers.feeds.retry import VenueRefused
 from helpers.feeds.socket import SocketReader, SocketTimings
-from helpers.feeds.subscription import Endpoint, FixedSubscription
+from helpers.feeds.subscription import MISSES_MAXIMUM, Endpoint, FixedSubscription
 from tests.servers import Peer, sockets
 
 TIMINGS = SocketTimings(
@@ -352,3 +352,54 @@ async def test_a_frame_past_the_limit_costs_the_socket_not_the_process() -> None
     ):
         await got.until(lambda: "a2" in got.frames)
     assert "1009" in got.reasons[0]
+
+
+async def test_a_stream_that_never_speaks_is_given_up_after_a_few_sockets() -> None:
+    """A stream the venue has dropped must not cost the others their socket for ever."""
+    rules = {"first_data_seconds": 0.04, **PACED}
+    async with (
+        sockets(echoes()) as server,
+        reading(endpoint(server.url, **rules), names="ab") as (got, reader),
+    ):
+        await got.until(lambda: reader.opened == MISSES_MAXIMUM + 1)
+        seen = len(got.frames)
+        await got.until(lambda: len(got.frames) > seen + 20)
+    assert got.reasons == ["no_data:b"] * MISSES_MAXIMUM
+
+
+async def test_an_error_of_our_own_is_not_swallowed() -> None:
+    """What the sink raises ends the reader: it is no fault of the venue's."""
+
+    def broken(source: Source, raw: str | bytes, received_ns: int) -> None:
+        raise ArithmeticError("a bug")
+
+    async with sockets(says("a1")) as server:
+        reader = SocketReader(
+            endpoint(server.url),
+            FixedSubscription(frozenset("a")),
+            clock=RealClock(),
+            frames=broken,
+            on_link=lambda _: None,
+            rng=random.Random(7),
+            timings=TIMINGS,
+        )
+        with pytest.raises(ExceptionGroup) as failed:
+            await reader.run()
+    assert failed.group_contains(ArithmeticError)
+
+
+async def test_an_address_that_is_none_is_fatal() -> None:
+    """A wrong setting is said at once, not retried."""
+    outcome = Outcome()
+    reader = SocketReader(
+        endpoint("http://not-a-socket"),
+        FixedSubscription(frozenset("a")),
+        clock=RealClock(),
+        frames=outcome.on_frame,
+        on_link=outcome.on_link,
+        rng=random.Random(7),
+        timings=TIMINGS,
+    )
+    with pytest.raises(ExceptionGroup) as failed:
+        await reader.run()
+    assert failed.group_contains(InvalidURI)
