@@ -11,6 +11,8 @@ from helpers.domain.words import Asset, Message, Side, Source, StrikeRung
 
 Size = Annotated[float, Meta(ge=0.0, le=1e12)]
 OutcomePrice = Annotated[float, Meta(gt=0.0, lt=1.0)]
+BestPrice = Annotated[float, Meta(ge=0.0, le=1.0)]
+"""A best price as the venue says it: 0 (or 1 for an ask) stands for an empty side."""
 AssetPrice = Annotated[float, Meta(gt=0.0, le=1e12)]
 
 
@@ -41,8 +43,8 @@ class LevelChange(Message, frozen=True):
     price: OutcomePrice
     size: Size
     side: Side
-    best_bid: float = 0.0
-    best_ask: float = 0.0
+    best_bid: BestPrice = 0.0
+    best_ask: BestPrice = 0.0
 
 
 class BookChange(Message, frozen=True):

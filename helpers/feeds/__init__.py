@@ -1,0 +1,1 @@
+"""Sans-I/O parsers: frames in, typed events out; they open no socket and read no clock."""
