@@ -136,7 +136,8 @@ def _market_features(snapshot: Snapshot) -> tuple[float | None, ...]:
 
 def _position_features(snapshot: Snapshot, position: Position) -> tuple[float, ...]:
     market = snapshot.market
-    left = (market.closes_ns - snapshot.now_ns) / (market.closes_ns - market.opens_ns)
+    length_ns = max(1, market.closes_ns - market.opens_ns)
+    left = (market.closes_ns - snapshot.now_ns) / length_ns
     time_remaining = max(0.0, min(left, 1.0))
     outcome = position.outcome
     if outcome is None:
