@@ -18,8 +18,8 @@ from db.records import (
     FeedGap,
     HaltChanged,
     MarketSeen,
-    PositionClosed,
     Record,
+    RoundTrip,
     RunStarted,
     RunStopped,
     StrikeSeen,
@@ -168,7 +168,7 @@ class Explainer:
                 story.filled(fill, self._orders.get(fill.intent_id))
             case Settled() as settled:
                 story.settled(settled)
-            case PositionClosed() as closed:
+            case RoundTrip() as closed:
                 story.closed(closed)
             case MarketSeen() as seen:
                 story.seen = seen

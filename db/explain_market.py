@@ -18,7 +18,7 @@ from db.explain_report import (
     MarketReport,
     RefusalSeen,
 )
-from db.records import MarketSeen, PositionClosed, StrikeSeen
+from db.records import MarketSeen, RoundTrip, StrikeSeen
 from helpers.domain import (
     Action,
     Approved,
@@ -116,7 +116,7 @@ class MarketStory:
         """Take a payout; it ends the position it pays."""
         self._round_for(opens=False).settled = settled
 
-    def closed(self, closed: PositionClosed) -> None:
+    def closed(self, closed: RoundTrip) -> None:
         """Take the ledger's own word on a finished position."""
         self._round_for(opens=False).closed = closed
 

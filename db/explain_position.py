@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from db.explain_report import DecisionSeen, EntrySeen, FeatureSeen, FillSeen, OrderSeen
-from db.records import PositionClosed
+from db.records import RoundTrip
 from helpers.domain import (
     FEATURE_NAMES,
     MICROS,
@@ -55,7 +55,7 @@ class Round:
         self.entries: list[Order] = []
         self.exits: list[Order] = []
         self.settled: Settled | None = None
-        self.closed: PositionClosed | None = None
+        self.closed: RoundTrip | None = None
 
     @property
     def counting(self) -> list[Fill]:
@@ -87,7 +87,7 @@ class Round:
         if self.settled is not None:
             return self.settled.at_ns
         if self.closed is not None:
-            return self.closed.at_ns
+            return self.closed.closed_ns
         return max(fill.at_ns for fill in self.counting) if self.ended == "sold" else 0
 
     @property

@@ -37,9 +37,7 @@ class PlainMarket:
         """Keep an event unless it must be refused."""
         if isinstance(event, Quote):
             last = self.quotes[-1] if self.quotes else None
-            older = last and (
-                event.update_id <= last.update_id or event.venue_ns < last.venue_ns
-            )
+            older = last and (event.update_id <= last.update_id or event.venue_ns < last.venue_ns)
             if not older and event.bid <= event.ask:
                 self.quotes.append(event)
                 self.stamps.append(event.venue_ns)
@@ -193,9 +191,7 @@ class PlainMarket:
             None if flow is None else balance(*flow),
             None
             if recent is None
-            else 10
-            * sum(t.price * t.quantity * (1 if t.taker_buys else -1) for t in recent)
-            / 1e6,
+            else 10 * sum(t.price * t.quantity * (1 if t.taker_buys else -1) for t in recent) / 1e6,
             20 * (best_asks[0] - best_bids[0]) / 1e6 / max(0.01, up_mid),
             None if counted is None else len(counted) / 10 / 10,
             self.large(now),

@@ -13,7 +13,7 @@ from db.explain import Explainer, explain
 from db.explain_market import without_numbers
 from db.explain_report import MarketReport, Report
 from db.explain_text import WIDTH, dollars, moment, price, report_lines, shares
-from db.records import Body, FeedGap, HaltChanged, PositionClosed
+from db.records import Body, FeedGap, HaltChanged, RoundTrip
 from helpers.domain import (
     Accepted,
     Action,
@@ -143,7 +143,7 @@ def test_a_payout_of_a_position_older_than_the_journal_uses_the_ledgers_cost() -
 
 def test_the_ledgers_closing_row_wins() -> None:
     """Where the ledger says the result, it is not added up again."""
-    closed = next(body for body in EVERY_BODY if isinstance(body, PositionClosed))
+    closed = next(body for body in EVERY_BODY if isinstance(body, RoundTrip))
     market = only_market([*bought(), (60.0, SLUG, closed)])
     assert market.entries[0].ended == "sold"
     assert market.pnl_micros == 310_000

@@ -14,7 +14,6 @@ from db.records import (
     KIND_OF_TYPE,
     TYPE_OF_KIND,
     Body,
-    PositionClosed,
     StrikeSeen,
     decode_body,
     encode_body,
@@ -77,12 +76,6 @@ def test_unknown_kind_is_none_and_a_wrong_body_raises() -> None:
     assert decode_body("telepathy", b"{}") is None
     with pytest.raises(msgspec.ValidationError):
         decode_body("strike_seen", b'{"price":"high"}')
-
-
-def test_profit_is_what_came_back_less_what_it_cost() -> None:
-    """Fees are already in both sums."""
-    closed = next(body for body in EVERY_BODY if isinstance(body, PositionClosed))
-    assert closed.pnl_micros == 310_000
 
 
 def test_new_keys_of_a_newer_version_are_ignored() -> None:
