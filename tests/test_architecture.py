@@ -28,8 +28,15 @@ COMPOSERS = ("worker", "helpers.commands", "simulator", "benchmarks")
 ALSO_ALLOWED = {
     "helpers.engine": ("helpers.stages",),
     "helpers.narrator": ("helpers.logs",),
-    "helpers.paper_executor": ("helpers.order_rules", "helpers.paper_queue"),
-    "helpers.paper_queue": ("helpers.order_rules",),
+    "helpers.ledger": ("helpers.ledger_leg", "helpers.ledger_report"),
+    "helpers.ledger_report": ("helpers.ledger_leg",),
+    "helpers.paper_executor": (
+        "helpers.order_rules",
+        "helpers.paper_liquidity",
+        "helpers.paper_queue",
+        "helpers.paper_steps",
+    ),
+    "helpers.paper_queue": ("helpers.paper_liquidity",),
     "helpers.sizing": ("helpers.order_rules",),
     "helpers.settings": (),
 }
