@@ -38,7 +38,6 @@ from helpers.domain import (
     Quote,
     Rejected,
     ResolutionSeen,
-    RoundTrip,
     Snapshot,
     Strike,
     StrikeSeen,
@@ -188,13 +187,12 @@ class Engine:
 
     def _book(self, fill: Fill) -> None:
         try:
-            changes = self.ledger.apply(fill)
+            closed = self.ledger.apply(fill)
         except LedgerError as error:
             self._conflict(fill.market, fill.at_ns, error)
             return
-        for change in changes:
-            if isinstance(change, RoundTrip):
-                self.outlet.write(fill.at_ns, fill.market, change)
+        if closed is not None:
+            self.outlet.write(fill.at_ns, fill.market, closed)
 
     def _conflict(self, slug: str, at_ns: int, error: LedgerError) -> None:
         """Stop entries in a market whose venue contradicts our books, and say so (I4)."""

@@ -7,7 +7,6 @@ cannot be booked and is then unchanged, so the same fill may be applied again on
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,7 +16,6 @@ from helpers.domain import (
     FillStatus,
     LedgerError,
     Market,
-    Message,
     Mode,
     Outcome,
     Position,
@@ -25,41 +23,15 @@ from helpers.domain import (
     Settled,
     Side,
 )
-from helpers.ledger_leg import (
-    Leg,
-    Resolution,
-    after_fill,
-    after_resolution,
-    fold,
-)
+from helpers.ledger_leg import Leg, Resolution, after_fill, after_resolution, fold
 from helpers.ledger_report import LedgerReport, RealisedTotals
 
 CLOSED_MARKETS_REMEMBERED: Final = 256
-"""Flat markets whose trade ids are kept to recognise a repeat or a late failure: over a day of four
-15-minute markets, while the venue's ladder ends within minutes."""
+"""Flat markets whose facts and trade ids are kept, to recognise a repeat or a late failure: most of
+a day of four 15-minute markets, while the venue's ladder ends within minutes."""
 
 TRADES_PER_MARKET_MAXIMUM: Final = 10_000
 """Trades of ours in one window; beyond it something is looping and nothing more is booked."""
-
-
-class ChangeKind(enum.StrEnum):
-    """What a fill did to the ledger."""
-
-    BOOKED = "booked"
-    CONFIRMED = "confirmed"
-    REVERSED = "reversed"
-
-
-class LedgerChange(Message, frozen=True):
-    """One change of the ledger, for the journal."""
-
-    kind: ChangeKind
-    trade_id: str
-    position: Position
-    cash_micros: int
-    realised_micros: int
-    """Realised by this change; what a reversal takes back is negative."""
-    at_ns: int
 
 
 class _Trade:
@@ -148,12 +120,11 @@ class Ledger:
             raise LedgerError(f"tokens of {market.slug} were changed, expected {known.up_token}")
         account.market = market
 
-    def apply(self, fill: Fill) -> tuple[LedgerChange | RoundTrip, ...]:
-        """Book one trade at one rung of its ladder; return what changed, empty for a repeat.
+    def apply(self, fill: Fill) -> RoundTrip | None:
+        """Book one trade at one rung of its ladder; return the position it closed, if it did.
 
         A trade is booked when first seen, settled when CONFIRMED and reversed once when FAILED,
-        in whatever order and however often its statuses come (reference D.4). A round trip that
-        closed, or came out differently after a reversal, follows its change.
+        in whatever order and however often its statuses come (reference D.4).
         Raises ``LedgerError`` for a market that was not remembered, impossible numbers, facts that
         contradict an earlier status, more sold than held, the other outcome bought while one is
         open; the ledger is then unchanged.
@@ -165,15 +136,15 @@ class Ledger:
             return self._first_seen(account, key, fill)
         _require_same(trade.fill, fill)
         if trade.failed:
-            return ()
+            return None
         if fill.status is FillStatus.FAILED:
             leg = account.refold(fill.outcome, without=trade)
             trade.failed = True
-            return self._changed(account, leg, ChangeKind.REVERSED, fill)
-        if fill.status is FillStatus.CONFIRMED and not trade.confirmed:
+            self._book(account, leg, fill.at_ns)
+        elif fill.status is FillStatus.CONFIRMED and not trade.confirmed:
             trade.confirmed = True
-            return self._changed(account, account.legs[fill.outcome], ChangeKind.CONFIRMED, fill)
-        return ()
+            self._book(account, account.legs[fill.outcome], fill.at_ns)
+        return None
 
     def settle(self, market: Market, winner: Outcome, at_ns: int) -> Settled | None:
         """Pay a resolved market's position out at 1 or 0 a share; ``None`` when nothing is open.
@@ -237,26 +208,26 @@ class Ledger:
         return self._totals.daily_micros(now_ns) + self.unrealised_micros
 
     @property
+    def cash_micros(self) -> int:
+        """Return the cash that fills and resolutions leave; may be negative only by late facts."""
+        return self._cash_micros
+
+    @property
+    def realised_micros(self) -> int:
+        """Return all realised PnL after fees, that of partly sold positions included."""
+        return self._totals.realised_micros
+
+    @property
     def unrealised_micros(self) -> int:
-        """Return the open positions' marks over their cost; one without a mark counts as even."""
+        """Return the open positions' marks over cost; one without a mark counts at cost."""
         return sum(
             account.mark_micros - account.position.cost_micros
             for account in self._open.values()
             if account.mark_micros is not None
         )
 
-    @property
-    def realised_micros(self) -> int:
-        """Return all that was realised after fees, of positions sold in part as well."""
-        return self._totals.realised_micros
-
-    @property
-    def cash_micros(self) -> int:
-        """Return the cash that fills and resolutions leave; may be negative only by late facts."""
-        return self._cash_micros
-
     def losing_streak(self, now_ns: int) -> int:
-        """Return how many of the latest round trips of this UTC day lost without a break."""
+        """Return how many of the UTC day's latest round trips lost without a break."""
         return self._totals.losing_streak(now_ns)
 
     def last_exit_ns(self, slug: str) -> int:
@@ -292,9 +263,7 @@ class Ledger:
             )
         return account
 
-    def _first_seen(
-        self, account: _Account, key: _TradeKey, fill: Fill
-    ) -> tuple[LedgerChange | RoundTrip, ...]:
+    def _first_seen(self, account: _Account, key: _TradeKey, fill: Fill) -> RoundTrip | None:
         if len(account.trades) >= TRADES_PER_MARKET_MAXIMUM:
             raise LedgerError(
                 f"{fill.market} had {len(account.trades)} trades, expected no more than that"
@@ -302,7 +271,7 @@ class Ledger:
         trade = _Trade(fill)
         if trade.failed:
             account.trades[key] = trade
-            return ()
+            return None
         leg = account.legs[fill.outcome]
         other = account.legs[fill.outcome.other]
         if fill.side is Side.BUY and other.shares_micros and not leg.shares_micros:
@@ -320,17 +289,8 @@ class Ledger:
             except LedgerError:
                 del account.trades[key]
                 raise
-        return self._changed(account, leg, ChangeKind.BOOKED, fill)
-
-    def _changed(
-        self, account: _Account, leg: Leg, kind: ChangeKind, fill: Fill
-    ) -> tuple[LedgerChange | RoundTrip, ...]:
-        realised = leg.realised_micros - account.legs[leg.outcome].realised_micros
-        trips = self._book(account, leg, fill.at_ns)
-        change = LedgerChange(
-            kind, fill.trade_id, account.position, self._cash_micros, realised, fill.at_ns
-        )
-        return (change, *trips)
+        closed = self._book(account, leg, fill.at_ns)
+        return closed[-1] if closed and not leg.shares_micros else None
 
     def _book(self, account: _Account, leg: Leg, at_ns: int) -> tuple[RoundTrip, ...]:
         old = account.legs[leg.outcome]
@@ -344,14 +304,15 @@ class Ledger:
             self._open[slug] = account
         else:
             self._open.pop(slug, None)
-        # The most recently changed market moves to the end: the oldest flat one is forgotten first.
-        self._accounts[slug] = self._accounts.pop(slug)
         return self._totals.replace(slug, account.market.asset, old, leg, at_ns)
 
     def _forget_oldest(self) -> None:
-        flat = [slug for slug in self._accounts if slug not in self._open]
-        for slug in flat[: max(0, len(flat) - CLOSED_MARKETS_REMEMBERED)]:
-            del self._accounts[slug]
+        flat = [a.market for slug, a in self._accounts.items() if slug not in self._open]
+        surplus = len(flat) - CLOSED_MARKETS_REMEMBERED
+        if surplus > 0:
+            # By their close: a 4 h window outlives the many 5 m ones that come after it.
+            for market in sorted(flat, key=lambda market: market.closes_ns)[:surplus]:
+                del self._accounts[market.slug]
 
 
 def _require_same(known: Fill, fill: Fill) -> None:

@@ -27,8 +27,9 @@ class LedgerRow(Message, frozen=True):
     outcome: Outcome
     trades: int
     wins: int
-    realised_micros: int
     fees_micros: int
+    pnl_micros: int
+    """After fees."""
 
 
 class LedgerReport(Message, frozen=True):
@@ -108,15 +109,15 @@ class RealisedTotals:
 
     @property
     def realised_micros(self) -> int:
-        """Return everything realised so far."""
+        """Return all that was realised, of closed and of partly sold positions."""
         return self._realised_micros
 
     def losing_streak(self, now_ns: int) -> int:
-        """Return how many of the latest round trips of this UTC day lost without a break."""
-        today = now_ns // _NS_PER_DAY
+        """Return how many of the UTC day's latest round trips lost without a break."""
         streak = 0
+        midnight_ns = now_ns - now_ns % _NS_PER_DAY
         for trip in reversed(self._history.values()):
-            if trip.pnl_micros >= 0 or trip.closed_ns // _NS_PER_DAY != today:
+            if trip.pnl_micros >= 0 or trip.closed_ns < midnight_ns:
                 break
             streak += 1
         return streak
@@ -147,7 +148,7 @@ class RealisedTotals:
             open_positions=open_positions,
             open_cost_micros=open_cost_micros,
             rows=tuple(
-                LedgerRow(asset, outcome, r.trades, r.wins, r.realised_micros, r.fees_micros)
+                LedgerRow(asset, outcome, r.trades, r.wins, r.fees_micros, r.realised_micros)
                 for (asset, outcome), r in rows
             ),
         )

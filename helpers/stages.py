@@ -17,6 +17,7 @@ from helpers.domain import (
     OrderIntent,
     Outcome,
     Position,
+    RoundTrip,
     Settled,
     Snapshot,
     Unsized,
@@ -99,8 +100,8 @@ class LedgerStage(Protocol):
         """Keep the facts a position needs until it is settled (I15)."""
         ...
 
-    def apply(self, fill: Fill) -> Sequence[object]:
-        """Book a fill; return what changed, each ``RoundTrip`` that closed among it.
+    def apply(self, fill: Fill) -> RoundTrip | None:
+        """Book a fill; return the position it closed, if it did.
 
         Raises ``LedgerError`` when the fill contradicts what is booked.
         """
@@ -115,6 +116,10 @@ class LedgerStage(Protocol):
 
     def mark(self, slug: str, exit_value_micros: int) -> None:
         """Note what a position would bring if it were sold now."""
+        ...
+
+    def market(self, slug: str) -> Market | None:
+        """Return the facts of a market it remembers (I15)."""
         ...
 
     def position(self, slug: str) -> Position:

@@ -22,10 +22,12 @@ from helpers.domain import (
     Mode,
     Outcome,
     Position,
+    PositionClosed,
     Side,
 )
-from helpers.ledger import ChangeKind, Ledger, LedgerChange, LedgerError, RoundTrip
-from tests.trading_builders import MARKET, NOW_NS, fill, market
+from helpers.ledger import Ledger, LedgerError
+from helpers.stages import LedgerStage
+from tests.trading_builders import CLOSES_NS, MARKET, NOW_NS, fill, market
 
 START = 1_000 * MICROS
 SECOND = NS_PER_SECOND
@@ -48,7 +50,7 @@ def assert_conserved(ledger: Ledger) -> None:
     left = START + report.realised_micros + report.partly_realised_micros
     assert left == ledger.cash_micros + report.open_cost_micros
     assert report.cash_micros == ledger.cash_micros
-    assert report.realised_micros == sum(row.realised_micros for row in report.rows)
+    assert report.realised_micros == sum(row.pnl_micros for row in report.rows)
 
 
 BUY = fill("b", Side.BUY, 10 * MICROS, 530_000, fee=174_370, deadline_ns=77)
@@ -127,28 +129,31 @@ def test_statuses_of_two_trades_interleave() -> None:
     assert len(seen) == 1
 
 
-def test_changes_are_told_once() -> None:
-    """Each rung that changes something is reported for the journal, a repeat is not."""
+def test_a_closed_position_is_told_once() -> None:
+    """I17: the fill that closes a position returns it whole; repeats and reversals return none."""
     ledger = new_ledger()
-    (booked,) = ledger.apply(at(FillStatus.MATCHED, BUY))
-    assert isinstance(booked, LedgerChange)
-    assert (booked.kind, booked.realised_micros) == (ChangeKind.BOOKED, 0)
-    assert booked.position == ledger.position(MARKET.slug)
-    assert ledger.apply(at(FillStatus.MATCHED, BUY)) == ()
-    assert ledger.apply(at(FillStatus.MINED, BUY)) == ()
-    (confirmed,) = ledger.apply(BUY)
-    assert isinstance(confirmed, LedgerChange)
-    assert confirmed.kind is ChangeKind.CONFIRMED
-    sale = fill("s", Side.SELL, 10 * MICROS, 600_000)
-    booked, trip = ledger.apply(sale)
-    assert isinstance(trip, RoundTrip)
-    assert isinstance(booked, LedgerChange)
-    assert booked.realised_micros == trip.pnl_micros == 525_630
-    (reversed_,) = ledger.apply(at(FillStatus.FAILED, sale))
-    assert isinstance(reversed_, LedgerChange)
-    assert (reversed_.kind, reversed_.realised_micros) == (ChangeKind.REVERSED, -525_630)
-    assert ledger.apply(at(FillStatus.FAILED, sale)) == ()
-    assert ledger.apply(sale) == ()
+    sale = fill("s", Side.SELL, 10 * MICROS, 600_000, fee=168_000, at_ns=NOW_NS + SECOND)
+    part = fill("p", Side.SELL, MICROS, 700_000)
+    assert [ledger.apply(told) for told in (at(FillStatus.MATCHED, BUY), BUY)] == [None, None]
+    assert ledger.apply(part) is None
+    assert ledger.apply(at(FillStatus.FAILED, part)) is None
+    closed = ledger.apply(at(FillStatus.MATCHED, sale))
+    assert closed == PositionClosed(
+        market=MARKET.slug,
+        outcome=Outcome.UP,
+        shares_micros=10 * MICROS,
+        cost_micros=5_474_370,
+        proceeds_micros=6_000_000 - 168_000,
+        fees_micros=168_000 + 174_370,
+        reason="sold",
+        opened_ns=NOW_NS,
+        at_ns=NOW_NS + SECOND,
+    )
+    assert closed is not None
+    assert ledger.realised_micros == closed.pnl_micros
+    for status in (FillStatus.MATCHED, FillStatus.CONFIRMED, FillStatus.FAILED):
+        assert ledger.apply(at(status, sale)) is None
+    assert ledger.realised_micros == 0
 
 
 def test_one_venue_trade_may_fill_two_orders() -> None:
@@ -262,12 +267,11 @@ def test_failures_after_the_resolution_take_the_payout_with_them() -> None:
     settled = ledger.settle(MARKET, Outcome.UP, NOW_NS + SECOND)
     assert settled is not None
     assert settled.shares_micros == 15 * MICROS
-    change, trip = ledger.apply(at(FillStatus.FAILED, late))
-    assert isinstance(change, LedgerChange)
-    assert isinstance(trip, RoundTrip)
-    assert change.realised_micros == -500_000
+    before = ledger.realised_micros
+    assert ledger.apply(at(FillStatus.FAILED, late)) is None
+    assert ledger.realised_micros == before - 500_000
+    (trip,) = ledger.round_trips()
     assert (trip.shares_micros, trip.how) == (10 * MICROS, "settled")
-    assert ledger.round_trips() == (trip,)
     assert ledger.cash_micros == START - 5_474_370 + 10 * MICROS
     ledger.apply(at(FillStatus.FAILED, BUY))
     assert (ledger.cash_micros, ledger.round_trips()) == (START, ())
@@ -294,10 +298,10 @@ def test_a_fill_that_is_heard_of_after_the_resolution_is_paid_at_once() -> None:
     ledger.settle(MARKET, Outcome.UP, NOW_NS - SECOND)
     with pytest.raises(LedgerError, match="held"):
         ledger.apply(fill("s", Side.SELL, MICROS, 900_000))
-    _, trip = ledger.apply(BUY)
-    assert isinstance(trip, RoundTrip)
-    assert trip.pnl_micros == 10 * MICROS - 5_474_370
-    assert (trip.opened_ns, trip.closed_ns) == (NOW_NS, NOW_NS)
+    closed = ledger.apply(BUY)
+    assert closed is not None
+    assert closed.pnl_micros == 10 * MICROS - 5_474_370
+    assert (closed.opened_ns, closed.at_ns, closed.reason) == (NOW_NS, NOW_NS, "settled")
     assert ledger.position(MARKET.slug) == Position(MARKET.slug)
     assert_conserved(ledger)
 
@@ -380,6 +384,7 @@ def test_daily_pnl_is_realised_today_plus_marks() -> None:
     ledger.mark(MARKET.slug, 5_000_000)
     ledger.mark("window-2", 9)
     assert ledger.daily_pnl_micros(NOW_NS) == 5_000_000 - 5_474_370
+    assert ledger.unrealised_micros == 5_000_000 - 5_474_370
     ledger.apply(fill("s", Side.SELL, 5 * MICROS, 600_000))
     # The mark was of ten shares; of five it says nothing.
     assert ledger.daily_pnl_micros(NOW_NS) == 3_000_000 - 2_737_185
@@ -401,13 +406,14 @@ def round_trip(ledger: Ledger, number: int, price: int, *, of: Market = MARKET) 
 def test_streak_and_drawdown() -> None:
     """Losses are counted back from the latest, break-even ends them; drawdown is the worst."""
     ledger = new_ledger()
-    assert ledger.losing_streak == 0
+    assert ledger.losing_streak(NOW_NS) == 0
     for number, price in enumerate((600_000, 400_000, 450_000)):
         round_trip(ledger, number, price)
-    assert ledger.losing_streak == 2
+    assert ledger.losing_streak(NOW_NS) == 2
+    assert ledger.losing_streak(NOW_NS + 86_400 * SECOND) == 0
     assert ledger.report().maximum_drawdown_micros == 1_500_000
     round_trip(ledger, 8, 500_000)
-    assert ledger.losing_streak == 0
+    assert ledger.losing_streak(NOW_NS) == 0
     report = ledger.report()
     assert (report.trades, report.wins, report.losses) == (4, 1, 2)
     assert report.maximum_drawdown_micros == 1_500_000
@@ -454,24 +460,22 @@ def test_closed_markets_are_forgotten_and_open_ones_are_not(
 ) -> None:
     """I15, I34: trade ids of old flat markets go, positions stay whatever discovery does."""
     monkeypatch.setattr(ledger_module, "CLOSED_MARKETS_REMEMBERED", 3)
-    first = market(100)
-    ledger = new_ledger(MARKET, first)
+    first, long_ = market(100), replace(market(101), closes_ns=CLOSES_NS + 9_000 * SECOND)
+    ledger = new_ledger(MARKET, first, long_)
     ledger.apply(BUY)
     round_trip(ledger, 0, 600_000, of=first)
-    for number in range(200, 202):
-        ledger.remember_market(market(number))
-    # It was traded after these were remembered, so it outlives them.
-    round_trip(ledger, 1, 600_000, of=first)
-    ledger.remember_market(market(202))
-    assert ledger.market(market(200).slug) is None
     assert ledger.last_exit_ns(first.slug) == NOW_NS
-    for number in range(203, 210):
-        ledger.remember_market(market(number))
+    for number in range(200, 210):
+        later = CLOSES_NS + number * SECOND
+        ledger.remember_market(replace(market(number), closes_ns=later))
+    assert ledger.market(long_.slug) == long_
+    assert ledger.market("window-207") is None
+    assert ledger.market("window-208") is not None
     assert ledger.market(MARKET.slug) == MARKET
     assert ledger.market(first.slug) is None
     assert ledger.last_exit_ns(first.slug) == 0
     assert ledger.position(MARKET.slug).shares_micros == 10 * MICROS
-    assert ledger.report().trades == 2
+    assert ledger.report().trades == 1
     with pytest.raises(LedgerError, match="expected a known market"):
         ledger.apply(fill("BUY0", Side.BUY, 10 * MICROS, 500_000, of=first))
 
@@ -522,4 +526,11 @@ def test_a_revised_trip_that_fell_out_of_the_history_stays_out(
     ledger.apply(at(FillStatus.FAILED, late))
     assert ledger.report().realised_micros == realised + 2_500_000
     assert [trip.market for trip in ledger.round_trips()] == [other.slug] * 2
-    assert ledger.losing_streak == 0
+    assert ledger.losing_streak(NOW_NS) == 0
+
+
+def test_it_is_the_engines_ledger() -> None:
+    """The ledger keeps the protocol that the engine speaks."""
+    stage: LedgerStage = new_ledger()
+    assert stage.positions() == ()
+    assert stage.cash_micros == START

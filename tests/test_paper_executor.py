@@ -772,3 +772,12 @@ def test_taken_levels_are_forgotten_by_market() -> None:
     assert len(taken) == 1
     assert taken.take(MARKET, intent(), rows, 9 * MICROS) == [(530_000, 8 * MICROS)]
     assert taken.take(market(2), intent(of=market(2)), rows, 9 * MICROS) == [(530_000, 3 * MICROS)]
+
+
+def test_shrinking_in_two_steps_is_counted_once_in_all() -> None:
+    """The level tells of one trade in two changes: the print counts only what they did not."""
+    paper = resting(shown())
+    for left in (60 * MICROS, 50 * MICROS):
+        paper.on_event(change(Side.BUY, 520_000, left, received_ns=RESTS_NS + 10 * MS))
+    assert traded(paper, trade(520_000, 50 * MICROS, Side.SELL, after_ms=20)) == 0
+    assert traded(paper, trade(520_000, 54 * MICROS, Side.SELL, after_ms=30)) == 4 * MICROS

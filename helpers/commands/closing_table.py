@@ -52,7 +52,7 @@ def _by_side(report: LedgerReport) -> list[str]:
     lines = [f"{'by asset and side':<22}{'trades':>7}{'won':>6}{'fees':>10}{'PnL':>11}"]
     lines += [
         f"{'':<4}{row.asset.value:<6}{row.outcome.value:<12}{row.trades:>7}{row.wins:>6}"
-        f"{dollars(row.fees_micros):>10}{dollars(row.realised_micros):>11}"
+        f"{dollars(row.fees_micros):>10}{dollars(row.pnl_micros):>11}"
         for row in rows
     ]
     return lines
