@@ -1,0 +1,102 @@
+"""The journal folder on disk: names of new runs, locks, and the bound on what is kept.
+
+Must not: touch what another writer holds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from db.journal_format import JournalLockedError
+from db.journal_reading import list_runs, list_segments
+from helpers.domain import NS_PER_SECOND, Mode
+
+WRITER_LOCK: Final = "writer.lock"
+NUMBERING_LOCK: Final = "numbering.lock"
+
+
+def lock(path: Path, held: str) -> int:
+    """Take an exclusive lock and return its descriptor.
+
+    Raises ``JournalLockedError`` saying ``held`` when another writer has it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise JournalLockedError(f"{held}: stop it, or use another folder") from error
+    return descriptor
+
+
+def unlock(locks: list[int]) -> None:
+    """Give locks back; a lock file stays, since removing it would race with the next writer."""
+    while locks:
+        os.close(locks.pop())
+
+
+def new_run(folder: Path, mode: Mode, started_ns: int) -> Path:
+    """Create the folder of the next run; its number orders runs whatever the clock did."""
+    started = datetime.fromtimestamp(started_ns // NS_PER_SECOND, tz=UTC)
+    # Two runs that start at once would take the same number; the second waits a moment.
+    numbering = os.open(folder / NUMBERING_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(numbering, fcntl.LOCK_EX)
+        runs = list_runs(folder)
+        number = runs[-1].number + 1 if runs else 1
+        run = folder / f"{number:06d}_{started:%Y%m%dT%H%M%SZ}_{mode}"
+        run.mkdir()
+    finally:
+        os.close(numbering)
+    return run
+
+
+def open_segment(run: Path, number: int) -> int:
+    """Create a segment and return its descriptor; its name is durable when this returns."""
+    path = run / f"{number:06d}.jsonl"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o644)
+    directory = os.open(run, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return descriptor
+
+
+def retire_oldest(run: Path, mode: Mode, current_segment: int, retain_bytes: int) -> None:
+    """Remove the oldest segments of a mode's runs until they fit ``retain_bytes``.
+
+    Keeps the segment being written, and every run that another writer holds.
+    """
+    segments: list[tuple[Path, int]] = []
+    for other in list_runs(run.parent):
+        if other.mode is mode:
+            segments.extend((path, path.stat().st_size) for path in list_segments(other.path))
+    excess = sum(size for _, size in segments) - retain_bytes
+    for path, size in segments:
+        if excess <= 0:
+            return
+        own = path.parent == run
+        if own and int(path.stem) >= current_segment:
+            continue
+        if not own and _is_held(path.parent):
+            continue
+        path.unlink(missing_ok=True)
+        excess -= size
+        if not own and not list_segments(path.parent):
+            (path.parent / WRITER_LOCK).unlink(missing_ok=True)
+            path.parent.rmdir()
+
+
+def _is_held(run: Path) -> bool:
+    try:
+        descriptor = lock(run / WRITER_LOCK, "")
+    except JournalLockedError:
+        return True
+    os.close(descriptor)
+    return False
