@@ -48,6 +48,8 @@ from db.records import KIND_OF_TYPE, Body, encode_body
 from helpers.domain import Mode
 
 __all__ = [
+    "RETAIN_BYTES",
+    "SEGMENT_BYTES",
     "Journal",
     "JournalDamagedError",
     "JournalError",

@@ -50,6 +50,7 @@ def new_run(folder: Path, mode: Mode, started_ns: int) -> Path:
         number = runs[-1].number + 1 if runs else 1
         run = folder / f"{number:06d}_{started:%Y%m%dT%H%M%SZ}_{mode}"
         run.mkdir()
+        _sync_directory(folder)
     finally:
         os.close(numbering)
     return run
@@ -60,11 +61,7 @@ def open_segment(run: Path, number: int) -> int:
     path = run / f"{number:06d}.jsonl"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o644)
-    directory = os.open(run, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    _sync_directory(run)
     return descriptor
 
 
@@ -91,6 +88,14 @@ def retire_oldest(run: Path, mode: Mode, current_segment: int, retain_bytes: int
         if not own and not list_segments(path.parent):
             (path.parent / WRITER_LOCK).unlink(missing_ok=True)
             path.parent.rmdir()
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_held(run: Path) -> bool:

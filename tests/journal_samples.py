@@ -101,9 +101,11 @@ def intent(
     )
 
 
-def approved(seconds: float = 10.0, side: Side = Side.BUY, **words: IntentReason) -> Approved:
+def approved(
+    seconds: float = 10.0, side: Side = Side.BUY, reason: IntentReason = IntentReason.ENTRY_SIGNAL
+) -> Approved:
     """Return an approval as the gate would give it; only for journalling, never sent."""
-    return Approved(intent=intent(seconds, side, **words), at_ns=at(seconds))
+    return Approved(intent=intent(seconds, side, reason=reason), at_ns=at(seconds))
 
 
 def refused(seconds: float, rule: str = "spread_ceiling", found: float | str = 0.05) -> Refused:

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db.journal import (
+    RETAIN_BYTES,
+    SEGMENT_BYTES,
     Journal,
     JournalDamagedError,
     JournalError,
@@ -35,9 +37,16 @@ READ_ONLY = settings(
 )
 
 
-def write_run(folder: Path, rows: int = 40, **options: int) -> Path:
+def write_run(
+    folder: Path,
+    rows: int = 40,
+    segment_bytes: int = SEGMENT_BYTES,
+    retain_bytes: int = RETAIN_BYTES,
+) -> Path:
     """Write a closed replay run of that many rows and return its folder."""
-    with Journal.open_run(folder, Mode.REPLAY, OPENS_NS, **options) as journal:
+    with Journal.open_run(
+        folder, Mode.REPLAY, OPENS_NS, segment_bytes=segment_bytes, retain_bytes=retain_bytes
+    ) as journal:
         for index in range(rows):
             journal.append(at(index), SLUG, EVERY_BODY[index % len(EVERY_BODY)])
         return journal.run
