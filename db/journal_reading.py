@@ -100,6 +100,24 @@ def read_journal(path: Path, faults: JournalFaults | None = None) -> Iterator[Re
         yield from _read_segment(segment, state, faults, last=segment == segments[-1])
 
 
+def last_moment_ns(path: Path) -> int | None:
+    """Return the time of the last sound row of a run or segment, ``None`` when it has none.
+
+    Damage is not an error here: the time before it is returned.
+    """
+    segments = list_segments(path) if path.is_dir() else [path]
+    for segment in reversed(segments):
+        last_ns: int | None = None
+        try:
+            for record in read_journal(segment):
+                last_ns = record.at_ns
+        except JournalDamagedError:
+            pass
+        if last_ns is not None:
+            return last_ns
+    return None
+
+
 def find_end(run: Path) -> SegmentEnd:
     """Return where the last segment of a run stops being sound, for appending to it.
 

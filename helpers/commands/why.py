@@ -1,0 +1,184 @@
+"""``worker.py why``: says from the journal what was traded and refused, and why.
+
+Must not: trade, or write anything. Works while a worker runs, and on the journal of a dead one.
+
+Exit codes: 0 answered; 2 usage, no journal found, or a market that is not in it; 70 the journal is
+damaged (what lies before the damage is still told).
+
+``--json`` prints one document; its keys are the fields of ``db.explain_report.Report``:
+``since_ns``, ``rows``, ``runs``, ``markets`` (each with ``actions``, ``reasons``, ``invalid``,
+``entries``, ``refusals``, ...), ``moments``, ``warnings``. Keys are stable: some may be added, none
+goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from db.explain import LAST_DEFAULT, Explainer
+from db.explain_report import Report
+from db.explain_text import clean, report_lines
+from db.journal import (
+    JournalDamagedError,
+    JournalError,
+    JournalFaults,
+    latest_run,
+    list_runs,
+    read_journal,
+)
+from db.journal_reading import last_moment_ns
+from helpers.domain import NS_PER_SECOND, Mode
+
+JOURNAL_FOLDER: Final = Path("backups/journal")
+"""Where the worker keeps its journal, from the folder it is started in."""
+LAST_LIMIT: Final = 1000
+"""Entries and refusals that one answer can hold."""
+EXIT_ANSWERED: Final = 0
+EXIT_USAGE: Final = 2
+EXIT_DAMAGED: Final = 70
+_SECONDS_OF_UNIT: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION: Final = re.compile(r"(\d{1,9})([smhd]?)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``why``."""
+    parser.add_argument(
+        "--since",
+        metavar="WHEN",
+        help="1h, 30m, 90 (seconds), counted back from the last row; or an ISO time, UTC unless it "
+        "says otherwise. Earlier runs of the same mode are read as far as needed",
+    )
+    parser.add_argument("--market", metavar="SLUG", default="", help="one market only, in detail")
+    parser.add_argument(
+        "--journal",
+        metavar="PATH",
+        type=Path,
+        default=JOURNAL_FOLDER,
+        help="a journal folder, one run in it, or one segment (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document, stable keys")
+    parser.add_argument(
+        "--last",
+        metavar="N",
+        type=_last,
+        default=LAST_DEFAULT,
+        help=f"entries and refusals to show, 1 to {LAST_LIMIT} (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Answer on standard output and return the exit code."""
+    journal: Path = arguments.journal
+    market: str = arguments.market
+    last: int = arguments.last
+    try:
+        paths = _choose_runs(journal)
+        if not paths:
+            return _refuse(f"no journal was found in {journal.resolve()}: nothing has run yet")
+        since_ns = 0 if arguments.since is None else _since_ns(arguments.since, paths[-1])
+        if since_ns is None:
+            return _refuse(
+                f"--since was {arguments.since!r}, expected 1h, 30m, 90s, seconds or an ISO time"
+            )
+        paths = _reaching_back(paths, since_ns)
+        report, damaged = _explain(paths, since_ns, market, last)
+    except JournalError as error:
+        sys.stderr.write(f"why: {clean(str(error))}\n")
+        return EXIT_DAMAGED
+    if market and not report.markets and not damaged:
+        return _refuse(_not_in_journal(market, report))
+    if arguments.json:
+        text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
+    else:
+        text = "\n".join(report_lines(report, last, one_market=bool(market)))
+    _print(text)
+    return EXIT_DAMAGED if damaged else EXIT_ANSWERED
+
+
+def _choose_runs(journal: Path) -> list[Path]:
+    # Candidates, oldest first; the last one is what is explained by default.
+    if journal.is_file():
+        return [journal]
+    runs = list_runs(journal)
+    if not runs:
+        return [journal] if journal.is_dir() and any(journal.glob("*.jsonl")) else []
+    newest = latest_run(journal)
+    mode = next((run.mode for run in runs if run.path == newest), None)
+    return [run.path for run in runs if run.mode is mode and newest and run.path <= newest]
+
+
+def _reaching_back(paths: list[Path], since_ns: int) -> list[Path]:
+    chosen = paths[-1:]
+    # Replays of one tape would only repeat each other.
+    if not since_ns or chosen[0].name.endswith(Mode.REPLAY.value):
+        return chosen
+    for path in reversed(paths[:-1]):
+        last_ns = last_moment_ns(path)
+        if last_ns is not None and last_ns < since_ns:
+            break
+        chosen.insert(0, path)
+    return chosen
+
+
+def _since_ns(text: str, newest: Path) -> int | None:
+    if match := _DURATION.fullmatch(text):
+        back_ns = int(match[1]) * _SECONDS_OF_UNIT[match[2]] * NS_PER_SECOND
+        return max(1, (last_moment_ns(newest) or 0) - back_ns)
+    try:
+        since = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    return max(1, round(since.timestamp() * NS_PER_SECOND))
+
+
+def _explain(paths: list[Path], since_ns: int, market: str, last: int) -> tuple[Report, bool]:
+    explainer = Explainer(since_ns, market, last)
+    faults = JournalFaults()
+    warnings: list[str] = []
+    for path in paths:
+        try:
+            for record in read_journal(path, faults):
+                explainer.add(record)
+        except JournalDamagedError as error:
+            warnings.append(f"{error}; rows after it are not told")
+    torn = [] if faults.torn_tail is None else [f"{faults.torn_tail}; a crash leaves that"]
+    report = explainer.report(faults.unknown_kinds.items(), torn + warnings)
+    return report, bool(warnings)
+
+
+def _not_in_journal(market: str, report: Report) -> str:
+    known = report.markets_left_out
+    close = difflib.get_close_matches(market, known, n=3) or list(known[-3:])
+    hint = f"; it has {', '.join(close)}" if close else "; it has no market at all"
+    return f"market {market!r} is not in this run{hint}"
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, a pager) has seen enough; the interpreter's own flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(f"why: {clean(message)}\n")
+    return EXIT_USAGE
+
+
+def _last(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= LAST_LIMIT:
+        raise argparse.ArgumentTypeError(f"was {text!r}, expected 1 to {LAST_LIMIT}")
+    return int(text)
