@@ -98,7 +98,8 @@ def value(found: RuleValue) -> str:
 def _run_lines(run: RunSeen) -> Iterator[str]:
     started = run.started
     if started is None:
-        yield f"{run.mode.upper()} run; its beginning is not in the journal any more"
+        lost = "not in the journal any more" if run.first_seq > 1 else "not recorded"
+        yield f"{run.mode.upper()} run; its beginning is {lost}"
     else:
         source = f", tape {started.tape}" if started.tape else ""
         yield from _wrapped(

@@ -161,8 +161,8 @@ class Journal:
         try:
             _lock_mode(run.parent, mode, locks)
             _lock_run(run, locks)
-            segment = list_segments(run)[-1]
             end = find_end(run)
+            segment = list_segments(run)[-1]
             descriptor = os.open(segment, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             os.ftruncate(descriptor, end.sound_bytes)
             journal = cls(run, mode, locks, background, segment_bytes, retain_bytes)
@@ -229,6 +229,9 @@ class Journal:
     def sync(self) -> None:
         """Commit, then block until every row is on the disk: they survive a power loss."""
         self.commit()
+        if self._syncer is not None and not self._closed:
+            self._syncer.wait_blocking(self._seq)
+            return
         try:
             os.fsync(self._descriptor)
         except OSError as error:
@@ -291,9 +294,13 @@ class Journal:
         self._seq = end.next_seq - 1
         self._chain = end.chain
         self._segment_size = end.sound_bytes
-        if end.sound_bytes == 0:
-            self._begin_segment()
-        self._retire()
+        try:
+            if end.sound_bytes == 0:
+                self._begin_segment()
+            self._retire()
+        except OSError:
+            os.close(descriptor)
+            raise
         if self._syncer is not None:
             self._syncer.start(descriptor)
 
@@ -317,6 +324,7 @@ class Journal:
         self._segment += 1
         descriptor = open_segment(self.run, self._segment)
         if self._syncer is None:
+            os.fsync(self._descriptor)
             os.close(self._descriptor)
         else:
             self._syncer.rotate(descriptor)

@@ -5,6 +5,7 @@ Must not: touch what another writer holds.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from datetime import UTC, datetime
@@ -72,8 +73,10 @@ def retire_oldest(run: Path, mode: Mode, current_segment: int, retain_bytes: int
     """
     segments: list[tuple[Path, int]] = []
     for other in list_runs(run.parent):
-        if other.mode is mode:
-            segments.extend((path, path.stat().st_size) for path in list_segments(other.path))
+        # A replay beside us may be retiring the same run.
+        with contextlib.suppress(FileNotFoundError):
+            if other.mode is mode:
+                segments.extend((path, path.stat().st_size) for path in list_segments(other.path))
     excess = sum(size for _, size in segments) - retain_bytes
     for path, size in segments:
         if excess <= 0:
@@ -81,13 +84,20 @@ def retire_oldest(run: Path, mode: Mode, current_segment: int, retain_bytes: int
         own = path.parent == run
         if own and int(path.stem) >= current_segment:
             continue
-        if not own and _is_held(path.parent):
+        if not own and (not path.exists() or _is_held(path.parent)):
             continue
         path.unlink(missing_ok=True)
         excess -= size
-        if not own and not list_segments(path.parent):
-            (path.parent / WRITER_LOCK).unlink(missing_ok=True)
-            path.parent.rmdir()
+        if not own:
+            _remove_if_empty(path.parent)
+
+
+def _remove_if_empty(run: Path) -> None:
+    # Gone already, or somebody keeps notes in it: both are well.
+    with contextlib.suppress(OSError):
+        if not list_segments(run):
+            (run / WRITER_LOCK).unlink(missing_ok=True)
+            run.rmdir()
 
 
 def _sync_directory(directory: Path) -> None:

@@ -121,9 +121,12 @@ def last_moment_ns(path: Path) -> int | None:
 def find_end(run: Path) -> SegmentEnd:
     """Return where the last segment of a run stops being sound, for appending to it.
 
-    Raises ``JournalDamagedError`` when that segment is damaged before its last line.
+    Raises ``JournalDamagedError`` when that segment is damaged before its last line, and
+    ``JournalError`` when there is none.
     """
     segments = list_segments(run)
+    if not segments:
+        raise JournalError(f"journal run {run} has no segment, expected at least 000001.jsonl")
     state = _read_to_end(segments[-1], last=True)
     sound_bytes = state.sound_bytes
     if sound_bytes == 0 and len(segments) > 1:

@@ -83,6 +83,17 @@ class Syncer:
             self._condition.notify()
         await future
 
+    def wait_blocking(self, seq: int) -> None:
+        """Block until ``seq`` is on the disk; raise ``JournalError`` if it never will be."""
+        with self._condition:
+            self._wanted = True
+            self._condition.notify_all()
+            self._condition.wait_for(
+                lambda: self.synced_seq >= seq or self.failure is not None, STOP_TIMEOUT_SECONDS
+            )
+        if self.synced_seq < seq:
+            raise JournalError(f"journal was not synced to row {seq}: {self.failure or 'timeout'}")
+
     def stop(self) -> None:
         """Sync what is left and end the thread; the current segment stays open for the caller."""
         with self._condition:
@@ -130,6 +141,7 @@ class Syncer:
             ready = [w for w in self._waiters if ended or w[0] <= self.synced_seq]
             self._waiters = [w for w in self._waiters if w not in ready]
             reached = self.synced_seq
+            self._condition.notify_all()
         for seq, loop, future in ready:
             error = None if seq <= reached else JournalError(f"row {seq} was not synced: {failure}")
             # A loop that was closed meanwhile has nobody left to tell.

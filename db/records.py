@@ -193,11 +193,18 @@ _NON_FINITE_MARK = b'{"' + NON_FINITE_KEY.encode() + b'":'
 
 
 def encode_body(body: Body) -> bytes:
-    """Return a body as JSON text that ``decode_body`` turns back into an equal one."""
-    text = _encoder.encode(body)
+    """Return a body as JSON text that ``decode_body`` turns back into an equal one.
+
+    Text that is not Unicode has its broken characters replaced by ``?``.
+    """
+    try:
+        text = _encoder.encode(body)
+    except UnicodeEncodeError:
+        # A venue's broken text (half a surrogate pair) must not cost the row that quotes it.
+        return _encoder.encode(_plain(msgspec.to_builtins(body)))
     # The encoder writes a non-finite float as null, which would not read back.
     if b"null" in text:
-        return _encoder.encode(_mark_non_finite(msgspec.to_builtins(body)))
+        return _encoder.encode(_plain(msgspec.to_builtins(body)))
     return text
 
 
@@ -216,11 +223,13 @@ def decode_body(kind: str, text: bytes | msgspec.Raw) -> Body | None:
     return decoder.decode(text)
 
 
-def _mark_non_finite(value: object) -> object:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _mark_non_finite(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_mark_non_finite(item) for item in value]
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
         return {NON_FINITE_KEY: str(value)}
     return value

@@ -266,7 +266,7 @@ class _TapeFiles:
 
     def _add(self, frames: list[TapeFrame]) -> None:
         if frames:
-            lines = b"".join([_encode(frame) + b"\n" for frame in frames])
+            lines = b"".join([_line(frame) for frame in frames])
             self._put(self._zipper.compress(lines))
             self._dirty = True
 
@@ -303,3 +303,12 @@ class _TapeFiles:
             if path != self._part:
                 path.unlink(missing_ok=True)
                 excess -= size
+
+
+def _line(frame: TapeFrame) -> bytes:
+    try:
+        return _encode(frame) + b"\n"
+    except UnicodeEncodeError:
+        # Half a surrogate pair is no text; what is left of the frame is still worth keeping.
+        raw = frame.raw.encode("utf-8", "replace").decode("utf-8")
+        return _encode(msgspec.structs.replace(frame, raw=raw)) + b"\n"

@@ -347,6 +347,17 @@ async def test_the_thread_makes_rows_durable_and_tells_who_waits(tmp_path: Path)
     assert [record.seq for record in read_journal(journal.run)] == list(range(1, 21))
 
 
+def test_a_blocking_sync_waits_for_the_thread_over_rotations(tmp_path: Path) -> None:
+    """What ``sync`` promises holds for the segments before the current one too."""
+    with Journal.open_run(
+        tmp_path, Mode.PAPER, OPENS_NS, background=True, segment_bytes=3_000
+    ) as journal:
+        for index in range(20):
+            journal.append(at(index), SLUG, decision())
+        journal.sync()
+        assert journal.synced_seq == 20
+
+
 async def test_a_failing_sync_reaches_the_waiter_and_the_next_append(tmp_path: Path) -> None:
     """The thread's failure is never swallowed: a pipe cannot be synced."""
     journal = Journal.open_run(tmp_path, Mode.PAPER, OPENS_NS, background=True)
@@ -387,6 +398,15 @@ def test_an_unusable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(JournalError, match="file"):
         Journal.open_run(tmp_path / "file", Mode.REPLAY, OPENS_NS)
+
+
+def test_a_run_without_segments_is_not_reopened(tmp_path: Path) -> None:
+    """There is nothing to continue, and the error says so."""
+    run = write_run(tmp_path, 1)
+    only_segment(run).unlink()
+    with pytest.raises(JournalError, match="has no segment"):
+        Journal.reopen(run, Mode.REPLAY)
+    assert latest_run(tmp_path) is None
 
 
 def test_a_replay_journal_says_when_syncing_needs_the_thread(tmp_path: Path) -> None:

@@ -45,6 +45,15 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert vars(faults) == vars(TapeFaults())
 
 
+def test_broken_text_does_not_end_the_tape(tmp_path: Path) -> None:
+    """A frame that is not Unicode keeps what can be written of it."""
+    with TapeWriter(tmp_path / "t.jsonl.gz") as writer:
+        writer.write(START_NS, Source.GAMMA, "half \ud800 pair")
+        writer.write(START_NS, Source.GAMMA, "next")
+    frames = list(read_tape(tmp_path / "t.jsonl.gz"))
+    assert [frame.raw for frame in frames] == ["half ? pair", "next"]
+
+
 def test_same_frames_give_the_same_frames_in_a_new_file_per_hour_and_size(tmp_path: Path) -> None:
     """An hour ends a file, so does its size; a second run never overwrites the first."""
     path = tmp_path / "t.jsonl.gz"

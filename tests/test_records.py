@@ -58,6 +58,13 @@ def test_an_infinite_age_beside_text_that_looks_like_its_mark_round_trips() -> N
     assert decode_body("refused", encode_body(second)) == second
 
 
+def test_broken_text_costs_its_broken_characters_only() -> None:
+    """Half a surrogate pair in a venue's answer does not lose the row."""
+    broken = Rejected(intent_id="i", order_id="o", reason="no \ud800 é", at_ns=1)
+    read = decode_body("rejected", encode_body(broken))
+    assert read == Rejected(intent_id="i", order_id="o", reason="no ? é", at_ns=1)
+
+
 def test_not_a_number_reads_back_as_not_a_number() -> None:
     """A NaN that reached a decision is kept for the post-mortem."""
     body = msgspec.structs.replace(decision(), value=math.nan)
