@@ -13,7 +13,7 @@ from db.explain import Explainer, explain
 from db.explain_market import without_numbers
 from db.explain_report import MarketReport, Report
 from db.explain_text import WIDTH, dollars, moment, price, report_lines, shares
-from db.records import Body, PositionClosed
+from db.records import Body, FeedGap, HaltChanged, PositionClosed
 from helpers.domain import (
     Accepted,
     Action,
@@ -22,11 +22,14 @@ from helpers.domain import (
     OrderState,
     OrderUpdate,
     Rejected,
+    RuleFailure,
     Side,
+    Source,
     Unknown,
 )
 from tests.journal_samples import (
     EVERY_BODY,
+    MARKET_SEEN,
     RUN_STARTED,
     RUN_STOPPED,
     SETTLED,
@@ -41,6 +44,10 @@ from tests.journal_samples import (
     refused,
 )
 
+TWO_FAILURES = (
+    RuleFailure(rule="spread_ceiling", limit=0.03, found=0.05),
+    RuleFailure(rule="book_age", limit=30.0, found=31.0),
+)
 Rows = list[tuple[float, str, Body]]
 
 
@@ -329,3 +336,56 @@ def test_money_prices_shares_and_times_read_as_people_write_them() -> None:
     ]
     assert shares(9_400_000) == "9.40"
     assert moment(at(1.5)) == "2026-03-28 00:00:01.500"
+
+
+def test_what_bars_a_market_and_what_stopped_entries_is_said() -> None:
+    """Problems, halts, gaps, unknown kinds and damage all have their line."""
+    barred = msgspec.structs.replace(MARKET_SEEN, problems=("fee exponent was 2",))
+    rows: Rows = [
+        (1.0, SLUG, barred),
+        (2.0, SLUG, decision(2.0, Action.HOLD, "quiet")),
+        (3.0, "", HaltChanged(state="halted", cause="daily_loss", detail="lost $100.00")),
+        (4.0, "", FeedGap(source=Source.BINANCE_PUBLIC, reason="silent")),
+        *bought(5.0),
+        (6.0, SLUG, EVERY_BODY[6]),
+        (7.0, SLUG, msgspec.structs.replace(refused(7.0), failures=TWO_FAILURES)),
+    ]
+    explainer = Explainer()
+    for record in records(rows):
+        explainer.add(record)
+    text = words(explainer.report([("telepathy", 3)], ["line 9 is torn"]), one_market=True)
+    for phrase in (
+        "barred fee exponent was 2",
+        "because 1 x quiet",
+        "2026-03-28 00:00:03.000 halted: daily_loss, lost $100.00",
+        "2026-03-28 00:00:04.000 feed binance.public: silent",
+        "WARNING: rows of kinds this version does not know: telepathy 3",
+        "WARNING: line 9 is torn",
+        "still open, fees so far $0.16",
+        "entry BUY DOWN by sizing rule minimum_shares: limit 5, found 4.2",
+        "also book_age",
+    ):
+        assert phrase in text
+
+
+def test_many_markets_and_many_reasons_stay_readable() -> None:
+    """The table ends at a screen, and so do the reasons; both say what they leave out."""
+    rows: Rows = [(float(n), f"market-{n}", decision(float(n))) for n in range(40)]
+    assert "(10 earlier markets are not shown: use --market SLUG)" in words(explain(records(rows)))
+    rows = [(float(n), SLUG, decision(float(n), reason="why" + "!" * n)) for n in range(100)]
+    report = explain(records(rows))
+    assert len(report.markets[0].reasons) == 65
+    assert "and 53 more reasons: use --json" in words(report, one_market=True)
+
+
+def test_no_rows_is_an_answer() -> None:
+    """An empty run is told as one."""
+    assert "No market appears in these rows." in words(explain(records([(0.0, "", RUN_STARTED)])))
+
+
+def test_markets_and_orders_kept_are_bounded() -> None:
+    """Weeks of markets do not fill the memory (I34)."""
+    rows: Rows = [(float(n), f"market-{n}", approved(float(n))) for n in range(5000)]
+    report = explain(records(rows))
+    assert len(report.markets) == 1000
+    assert report.markets_dropped == 4000

@@ -27,6 +27,7 @@ from db.journal import (
     read_journal,
 )
 from db.journal_format import seal
+from db.journal_reading import last_moment_ns
 from db.records import Record
 from helpers.domain import Approved, Mode
 from tests.journal_samples import EVERY_BODY, OPENS_NS, SLUG, approved, at, decision
@@ -366,9 +367,9 @@ async def test_a_failing_sync_reaches_the_waiter_and_the_next_append(tmp_path: P
     seq = journal.append(at(1), SLUG, decision())
     with pytest.raises(JournalError, match="not synced"):
         await asyncio.wait_for(journal.wait_synced(seq), 10)
-    with pytest.raises(JournalError, match="Invalid argument"):
+    with pytest.raises(JournalError, match=r"cannot be written: \[Errno"):
         journal.append(at(2), SLUG, decision())
-    with pytest.raises(JournalError, match="Invalid argument"):
+    with pytest.raises(JournalError, match=r"cannot be written: \[Errno"):
         journal.close()
     for descriptor in (reading, writing):
         os.close(descriptor)
@@ -431,3 +432,114 @@ def test_buffered_rows_are_written_at_the_commit(tmp_path: Path) -> None:
         assert journal.synced_seq == journal.seq == 2
     assert before == []
     assert isinstance(after[-1].body, Approved)
+
+
+def test_a_failing_sync_without_the_thread_stops_the_journal(tmp_path: Path) -> None:
+    """A failed sync is never tried again: the pages may be gone."""
+    journal = Journal.open_run(tmp_path, Mode.REPLAY, OPENS_NS)
+    reading, writing = os.pipe()
+    os.dup2(writing, journal._descriptor)
+    journal.append(at(1), SLUG, decision())
+    with pytest.raises(JournalError, match=r"cannot be written: \[Errno"):
+        journal.sync()
+    with pytest.raises(JournalError, match=r"cannot be written: \[Errno"):
+        journal.append(at(2), SLUG, decision())
+    journal.close()
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
+def test_a_blocking_sync_tells_the_threads_failure(tmp_path: Path) -> None:
+    """Whoever blocks on the thread hears why it gave up."""
+    journal = Journal.open_run(tmp_path, Mode.PAPER, OPENS_NS, background=True)
+    reading, writing = os.pipe()
+    os.dup2(writing, journal._descriptor)
+    journal.append(at(1), SLUG, decision())
+    with pytest.raises(JournalError, match=r"not synced to row 1: \[Errno"):
+        journal.sync()
+    with pytest.raises(JournalError, match=r"cannot be written: \[Errno"):
+        journal.close()
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
+async def test_waiting_is_for_the_journals_with_a_thread(tmp_path: Path) -> None:
+    """A replay journal says what it lacks."""
+    with (
+        Journal.open_run(tmp_path, Mode.REPLAY, OPENS_NS) as journal,
+        pytest.raises(JournalError, match="background=True"),
+    ):
+        await journal.wait_synced(1)
+
+
+def sealed(payload: bytes, chain: int) -> bytes:
+    """Return a line that is whole in itself."""
+    return payload + seal(payload, chain)[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b'{"seq":1,"at":5}', "no checksum"),
+        (b'{"seq":"x","at":5', "not a journal row"),
+        (b'{"seq":9,"at":5,"mode":"replay","market":"","kind":"a","body":{}', "sequence broken"),
+        (b'{"seq":1,"at":5,"mode":"replay","market":"","kind":"fill","body":{}', "body unreadable"),
+    ],
+)
+def test_a_wrong_row_is_named(tmp_path: Path, line: bytes, problem: str) -> None:
+    """A line that is sound but is not the next row is damage too."""
+    segment = only_segment(write_run(tmp_path, 0))
+    header = segment.read_bytes()
+    row = line + b"\n" if problem == "no checksum" else sealed(line, int(header[-11:-3], 16))
+    segment.write_bytes(header + row)
+    with pytest.raises(JournalDamagedError, match=problem) as error:
+        list(read_journal(segment))
+    assert error.value.fault.line == 2
+
+
+@pytest.mark.parametrize(
+    ("payload", "problem"),
+    [
+        (b'{"journal":2,"segment":1,"first_seq":1,"chain":"00000000"', "unknown journal format"),
+        (b'{"journal":1,"segment":1,"first_seq":1,"chain":"zzz"', "not a segment header"),
+        (b'{"colour":"red"', "not a segment header"),
+    ],
+)
+def test_a_wrong_header_is_named(tmp_path: Path, payload: bytes, problem: str) -> None:
+    """A file that is no journal, or a newer one, is not read as one."""
+    segment = tmp_path / "000001.jsonl"
+    segment.write_bytes(sealed(payload, 0))
+    with pytest.raises(JournalDamagedError, match=problem):
+        list(read_journal(segment))
+
+
+def test_segments_of_different_runs_do_not_chain(tmp_path: Path) -> None:
+    """A segment that was copied from another run is found at its first line."""
+    first = write_run(tmp_path / "a", segment_bytes=4_000)
+    second = write_run(tmp_path / "b", 30)
+    (second / "000002.jsonl").write_bytes((first / "000002.jsonl").read_bytes())
+    with pytest.raises(JournalDamagedError, match=r"000002.jsonl line 1: chain broken"):
+        list(read_journal(second))
+
+
+def test_an_unreadable_segment_is_an_error(tmp_path: Path) -> None:
+    """A segment that cannot be opened is not an empty one."""
+    with pytest.raises(JournalError, match="cannot be read"):
+        list(read_journal(tmp_path / "absent.jsonl"))
+
+
+def test_the_last_moment_is_found_whatever_the_end_looks_like(tmp_path: Path) -> None:
+    """An empty last segment, or a damaged one, still has a time before it."""
+    run = write_run(tmp_path, 30, segment_bytes=4_000)
+    whole = at(29)
+    assert last_moment_ns(run) == whole
+    newest = sorted(run.glob("*.jsonl"))[-1]
+    (run / f"{int(newest.stem) + 1:06d}.jsonl").touch()
+    assert last_moment_ns(run) == whole
+    first = run / "000001.jsonl"
+    first.write_bytes(first.read_bytes()[:-4] + b"x" * 3 + b"\n")
+    damaged = last_moment_ns(first)
+    assert damaged is not None
+    assert damaged < whole
+    first.write_bytes(b"")
+    assert last_moment_ns(first) is None
