@@ -31,6 +31,7 @@ ALSO_ALLOWED = {
     "helpers.paper_executor": ("helpers.order_rules", "helpers.paper_queue"),
     "helpers.paper_queue": ("helpers.order_rules",),
     "helpers.sizing": ("helpers.order_rules",),
+    "helpers.recorder": ("helpers.tape",),
     "helpers.settings": (),
 }
 

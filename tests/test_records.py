@@ -10,16 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.records import (
-    KIND_OF_TYPE,
-    TYPE_OF_KIND,
-    Body,
-    PositionClosed,
-    StrikeSeen,
-    decode_body,
-    encode_body,
-)
-from helpers.domain import Rejected
+from db.records import KIND_OF_TYPE, TYPE_OF_KIND, decode_body, encode_body
+from helpers.domain import Body, PositionClosed, Rejected, StrikeSeen
 from tests.journal_samples import EVERY_BODY, decision, refused
 
 
