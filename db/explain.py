@@ -14,25 +14,24 @@ import msgspec
 from db.explain_market import MarketStory
 from db.explain_position import Order
 from db.explain_report import Count, Moment, Report, RunSeen
-from db.records import (
-    FeedGap,
-    HaltChanged,
-    MarketSeen,
-    Record,
-    RoundTrip,
-    RunStarted,
-    RunStopped,
-    StrikeSeen,
-)
+from db.records import Record
 from helpers.domain import (
     Accepted,
     Approved,
     Decision,
+    FeedGap,
     Fill,
+    HaltChanged,
+    MarketSeen,
     OrderUpdate,
+    RoundTrip,
     Refused,
     Rejected,
+    ResolutionSeen,
+    RunStarted,
+    RunStopped,
     Settled,
+    StrikeSeen,
     Unknown,
     Unsized,
 )
@@ -174,6 +173,8 @@ class Explainer:
                 story.seen = seen
             case StrikeSeen() as strike:
                 story.strike = strike
+            case ResolutionSeen() as resolution:
+                story.resolution = resolution
             case _:
                 pass  # Rows about the whole run that carry a market tell nothing about it.
 

@@ -18,17 +18,20 @@ from db.explain_report import (
     MarketReport,
     RefusalSeen,
 )
-from db.records import MarketSeen, RoundTrip, StrikeSeen
 from helpers.domain import (
     Action,
     Approved,
     Decision,
     Fill,
+    MarketSeen,
+    RoundTrip,
     Refused,
+    ResolutionSeen,
     RuleFailure,
     RuleValue,
     Settled,
     Side,
+    StrikeSeen,
     Submission,
     Unsized,
 )
@@ -51,6 +54,7 @@ class MarketStory:
         self.slug = slug
         self.seen: MarketSeen | None = None
         self.strike: StrikeSeen | None = None
+        self.resolution: ResolutionSeen | None = None
         self.last_ns = 0
         self._since_ns = since_ns
         self._last = last
@@ -151,6 +155,7 @@ class MarketStory:
             closes_ns=0 if seen is None else seen.closes_ns,
             problems=() if seen is None else seen.problems,
             strike=self.strike,
+            resolution=self.resolution,
             decisions=self._actions.total(),
             actions=_counts(self._actions),
             reasons=_counts(self._reasons),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from db.explain_report import DecisionSeen, EntrySeen, FeatureSeen, FillSeen, OrderSeen
-from db.records import RoundTrip
 from helpers.domain import (
     FEATURE_NAMES,
     MICROS,
@@ -18,6 +17,7 @@ from helpers.domain import (
     Fill,
     FillStatus,
     OrderIntent,
+    RoundTrip,
     Settled,
     Side,
     Submission,

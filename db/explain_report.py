@@ -6,8 +6,16 @@ share or an outcome's price. A field may be added; none is renamed or removed.
 
 from __future__ import annotations
 
-from db.records import FeedGap, HaltChanged, RunStarted, RunStopped, StrikeSeen
-from helpers.domain import Message, RuleValue
+from helpers.domain import (
+    FeedGap,
+    HaltChanged,
+    Message,
+    ResolutionSeen,
+    RuleValue,
+    RunStarted,
+    RunStopped,
+    StrikeSeen,
+)
 
 
 class Count(Message, frozen=True):
@@ -121,6 +129,7 @@ class MarketReport(Message, frozen=True):
     closes_ns: int
     problems: tuple[str, ...]
     strike: StrikeSeen | None
+    resolution: ResolutionSeen | None
     decisions: int
     actions: tuple[Count, ...]
     reasons: tuple[Count, ...]

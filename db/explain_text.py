@@ -24,7 +24,7 @@ from db.explain_report import (
     Report,
     RunSeen,
 )
-from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, RuleValue
+from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, ResolutionSeen, RuleValue
 
 WIDTH: Final = 100
 """Columns."""
@@ -159,6 +159,8 @@ def _market_lines(market: MarketReport) -> Iterator[str]:
     yield f"{market.slug}{window}"
     if market.strike is not None:
         yield from _labelled("strike", f"{market.strike.price:,.2f} ({market.strike.rung.value})")
+    if market.resolution is not None:
+        yield from _labelled("resolved", _resolution_words(market.resolution))
     if market.problems:
         yield from _labelled("barred", "; ".join(market.problems))
     actions = f"{market.decisions:,} decisions" + _after(": ", _listed(market.actions))
@@ -178,6 +180,11 @@ def _market_lines(market: MarketReport) -> Iterator[str]:
         yield from _labelled(
             "WARNING", f"{market.fills_without_order:,} fills whose order is not in the journal"
         )
+
+
+def _resolution_words(resolution: ResolutionSeen) -> str:
+    final = f" at {resolution.final_price:,.2f}" if resolution.final_price else ""
+    return f"{resolution.outcome.value.upper()}{final}, told by {resolution.source.value}"
 
 
 def _entry_lines(report: Report, last: int) -> Iterator[str]:

@@ -44,8 +44,8 @@ from db.journal_reading import (
     read_journal,
 )
 from db.journal_sync import Syncer
-from db.records import KIND_OF_TYPE, Body, encode_body
-from helpers.domain import Mode
+from db.records import KIND_OF_TYPE, encode_body
+from helpers.domain import Body, Mode
 
 __all__ = [
     "RETAIN_BYTES",

@@ -1,7 +1,7 @@
 """Writes tapes without ever holding up the loop; reading is in ``helpers.tape``, named here too.
 
 Must not: block the caller, or lose a frame silently: what the queue could not take is counted and
-told in the tape itself, by a line of source ``worker``.
+told in the tape itself, by a line of source ``worker``. So is the beginning of every file.
 
 A tape named ``tapes/paper.jsonl.gz`` is written as ``tapes/paper_20261125T03_001.jsonl.gz`` and so
 on: one file a UTC hour, or less when it grows large. A file carries ``.part`` until it is whole.
@@ -56,6 +56,8 @@ RETAIN_BYTES: Final = 8 * 1024 * 1024 * 1024
 """All files of one tape together, about a week of both venues; the oldest go first."""
 CLOSE_TIMEOUT_SECONDS: Final = 30.0
 """How long closing waits for the disk."""
+FIRST_LINE: Final = '{"event":"tape_begun","format":1}'
+"""Frame of source ``worker`` that every file begins with."""
 _COMPRESSION_LEVEL: Final = 1
 """The fastest: frames repeat themselves enough to shrink six-fold anyway."""
 _GZIP_WINDOW: Final = 31
@@ -289,6 +291,10 @@ class _TapeFiles:
         self._zipper = zlib.compressobj(_COMPRESSION_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
         self._size = 0
         self._retire_oldest()
+        # Says to a replay that this worker recorded it, warm-up included.
+        self._add(
+            [TapeFrame(received_ns=received_ns, source_text=Source.WORKER.value, raw=FIRST_LINE)]
+        )
 
     def _part_exists(self, name: str) -> bool:
         return (self._folder / (name + PART_SUFFIX)).exists()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import worker
 from db.explain_report import MarketReport, Report
 from db.journal import Journal
-from db.records import Body
 from helpers.commands import why
-from helpers.domain import Mode
+from helpers.domain import Body, Mode
 from tests.journal_samples import OPENS_NS, RUN_STARTED, SLUG, STORY, at, decision, refused
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -50,6 +50,22 @@ def test_the_latest_run_is_explained(tmp_path: Path, capsys: pytest.CaptureFixtu
     for path in (run, run / "000001.jsonl"):
         assert ask(path) == 0
         assert capsys.readouterr().out == text
+
+
+def test_the_verb_looks_where_the_settings_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``worker.py why`` reads the journal that ``worker.py`` writes."""
+    write(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOURNAL_DIRECTORY", "elsewhere")
+    assert worker.main(["why", "--last", "1"]) == 0
+    assert "ENTRIES, 1\n" in capsys.readouterr().out
+    monkeypatch.setenv("JOURNAL_DIRECTORY", "nowhere")
+    assert worker.main(["why"]) == 2
+    assert str(tmp_path / "nowhere") in capsys.readouterr().err
+    monkeypatch.setenv("TRADE_SIZE", "a lot")
+    assert worker.main(["why"]) == 78
 
 
 def test_one_market_in_detail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

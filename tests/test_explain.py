@@ -13,14 +13,17 @@ from db.explain import Explainer, explain
 from db.explain_market import without_numbers
 from db.explain_report import MarketReport, Report
 from db.explain_text import WIDTH, dollars, moment, price, report_lines, shares
-from db.records import Body, FeedGap, HaltChanged, RoundTrip
 from helpers.domain import (
     Accepted,
     Action,
+    Body,
+    FeedGap,
     FillStatus,
+    HaltChanged,
     IntentReason,
     OrderState,
     OrderUpdate,
+    RoundTrip,
     Rejected,
     RuleFailure,
     Side,
@@ -347,7 +350,8 @@ def test_what_bars_a_market_and_what_stopped_entries_is_said() -> None:
         (3.0, "", HaltChanged(state="halted", cause="daily_loss", detail="lost $100.00")),
         (4.0, "", FeedGap(source=Source.BINANCE_PUBLIC, reason="silent")),
         *bought(5.0),
-        (6.0, SLUG, EVERY_BODY[6]),
+        (6.0, SLUG, EVERY_BODY[3]),
+        (6.0, SLUG, EVERY_BODY[7]),
         (7.0, SLUG, msgspec.structs.replace(refused(7.0), failures=TWO_FAILURES)),
     ]
     explainer = Explainer()
@@ -356,6 +360,7 @@ def test_what_bars_a_market_and_what_stopped_entries_is_said() -> None:
     text = words(explainer.report([("telepathy", 3)], ["line 9 is torn"]), one_market=True)
     for phrase in (
         "barred fee exponent was 2",
+        "resolved UP at 66,200.25, told by gamma",
         "because 1 x quiet",
         "2026-03-28 00:00:03.000 halted: daily_loss, lost $100.00",
         "2026-03-28 00:00:04.000 feed binance.public: silent",

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from helpers.domain import NS_PER_SECOND, Source
-from helpers.recorder import TapeError, TapeFaults, TapeFrame, TapeWriter, read_tape, tape_files
+from helpers.recorder import (
+    FIRST_LINE,
+    TapeError,
+    TapeFaults,
+    TapeFrame,
+    TapeWriter,
+    read_tape,
+    tape_files,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 START_NS = 1_774_656_000 * NS_PER_SECOND
@@ -28,6 +36,22 @@ def start_writer(script: str, path: Path) -> subprocess.Popen[str]:
     )
 
 
+def read(path: Path) -> list[TapeFrame]:
+    """Return the frames of a tape without the line each file begins with."""
+    return [frame for frame in read_tape(path) if frame.raw != FIRST_LINE]
+
+
+def test_every_file_begins_by_saying_who_wrote_it(tmp_path: Path) -> None:
+    """A replay can tell this worker's tapes from others."""
+    with TapeWriter(tmp_path / "t.jsonl.gz") as writer:
+        writer.write(START_NS, Source.GAMMA, "{}")
+        writer.write(START_NS + 3600 * NS_PER_SECOND, Source.GAMMA, "{}")
+    for file in tape_files(tmp_path / "t.jsonl.gz"):
+        frames = list(read_tape(file))
+        assert [frame.source_text for frame in frames] == ["worker", "gamma"]
+        assert frames[0].received_ns == frames[1].received_ns
+
+
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     """Frames round-trip, whatever characters they hold, and leave no unfinished file."""
     path = tmp_path / "tapes" / "t.jsonl.gz"
@@ -38,7 +62,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         )
     assert [file.name for file in tape_files(path)] == ["t_20260328T00_001.jsonl.gz"]
     faults = TapeFaults()
-    assert list(read_tape(path, faults)) == [
+    assert list(read_tape(path, faults))[1:] == [
         TapeFrame(received_ns=START_NS + n, source_text="polymarket.market", raw=raw)
         for n, raw in enumerate(raws)
     ]
@@ -50,7 +74,7 @@ def test_broken_text_does_not_end_the_tape(tmp_path: Path) -> None:
     with TapeWriter(tmp_path / "t.jsonl.gz") as writer:
         writer.write(START_NS, Source.GAMMA, "half \ud800 pair")
         writer.write(START_NS, Source.GAMMA, "next")
-    frames = list(read_tape(tmp_path / "t.jsonl.gz"))
+    frames = read(tmp_path / "t.jsonl.gz")
     assert [frame.raw for frame in frames] == ["half ? pair", "next"]
 
 
@@ -79,7 +103,7 @@ def test_old_files_go_when_the_tape_outgrows_its_bound(tmp_path: Path) -> None:
     """The total is bounded, and another tape in the folder is left alone (I34)."""
     with TapeWriter(tmp_path / "t_other.jsonl.gz") as other:
         other.write(START_NS, Source.GAMMA, "{}")
-    with TapeWriter(tmp_path / "t.jsonl.gz", retain_bytes=200) as writer:
+    with TapeWriter(tmp_path / "t.jsonl.gz", retain_bytes=400) as writer:
         for hour in range(20):
             writer.write(START_NS + hour * 3600 * NS_PER_SECOND, Source.GAMMA, "{}")
     files = tape_files(tmp_path / "t.jsonl.gz")
@@ -96,7 +120,7 @@ def test_an_overflow_is_counted_and_told_in_the_tape(tmp_path: Path) -> None:
         assert writer.dropped == 5
         writer._queue_frames = 10
         assert writer.write(START_NS + 9, Source.GAMMA, "kept")
-    frames = list(read_tape(tmp_path / "t.jsonl.gz"))
+    frames = read(tmp_path / "t.jsonl.gz")
     assert [(frame.source_text, frame.raw) for frame in frames] == [
         ("worker", '{"event":"tape_overflow","dropped":5}'),
         ("gamma", "kept"),
@@ -110,7 +134,7 @@ def test_an_overflow_at_the_very_end_is_told_too(tmp_path: Path) -> None:
     writer._queue_frames = 0
     assert not writer.write(START_NS + 1, Source.GAMMA, "lost")
     writer.close()
-    assert [frame.raw for frame in read_tape(tmp_path / "t.jsonl.gz")] == [
+    assert [frame.raw for frame in read(tmp_path / "t.jsonl.gz")] == [
         "kept",
         '{"event":"tape_overflow","dropped":1}',
     ]
@@ -139,7 +163,7 @@ def test_a_killed_writer_leaves_what_was_flushed(tmp_path: Path) -> None:
     writer.send_signal(signal.SIGKILL)
     writer.communicate()
     faults = TapeFaults()
-    assert len(list(read_tape(path, faults))) == 1000
+    assert len(list(read_tape(path, faults))) == 1001
     assert faults.truncated == 1
     assert tape_files(path)[0].suffix == ".part"
 

@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.records import (
-    KIND_OF_TYPE,
-    TYPE_OF_KIND,
-    Body,
-    StrikeSeen,
-    decode_body,
-    encode_body,
-)
-from helpers.domain import Rejected
+from db.records import KIND_OF_TYPE, TYPE_OF_KIND, decode_body, encode_body
+from helpers.domain import Body, RoundTrip, Rejected, StrikeSeen
 from tests.journal_samples import EVERY_BODY, decision, refused
 
 

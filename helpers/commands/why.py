@@ -3,7 +3,7 @@
 Must not: trade, or write anything. Works while a worker runs, and on the journal of a dead one.
 
 Exit codes: 0 answered; 2 usage, no journal found, or a market that is not in it; 70 the journal is
-damaged (what lies before the damage is still told).
+damaged (what lies before the damage is still told); 78 settings.
 
 ``--json`` prints one document; its keys are the fields of ``db.explain_report.Report``:
 ``since_ns``, ``rows``, ``runs``, ``markets`` (each with ``actions``, ``reasons``, ``invalid``,
@@ -36,7 +36,9 @@ from db.journal import (
     read_journal,
 )
 from db.journal_reading import last_moment_ns
+from helpers.commands.config import report_settings_error
 from helpers.domain import NS_PER_SECOND, Mode
+from helpers.settings import SettingsError, load_settings
 
 JOURNAL_FOLDER: Final = Path("backups/journal")
 """Where the worker keeps its journal, from the folder it is started in."""
@@ -49,8 +51,21 @@ _SECONDS_OF_UNIT: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(\d{1,9})([smhd]?)")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``why``."""
+def main(arguments: list[str]) -> int:
+    """Answer; return 0, 2, 70, or 78 for wrong settings (they say where the journal is)."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return report_settings_error(error)
+    parser = argparse.ArgumentParser(
+        prog="worker.py why", description="Say what was traded and refused, and why."
+    )
+    add_arguments(parser, settings.journal_directory)
+    return run(parser.parse_args(arguments))
+
+
+def add_arguments(parser: argparse.ArgumentParser, journal: Path = JOURNAL_FOLDER) -> None:
+    """Declare the options of ``why``; ``journal`` is where to look unless told."""
     parser.add_argument(
         "--since",
         metavar="WHEN",
@@ -62,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--journal",
         metavar="PATH",
         type=Path,
-        default=JOURNAL_FOLDER,
+        default=journal,
         help="a journal folder, one run in it, or one segment (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document, stable keys")
