@@ -18,8 +18,14 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from helpers.clock import Clock, monotonic_seconds
 from helpers.domain import Connected, Disconnected, Message
 from helpers.feeds.link import Link
-from helpers.feeds.retry import Backoff, FeedError, RateLimited, Unreachable, refusal_error
-from helpers.feeds.retry import VenueRefused as VenueRefused
+from helpers.feeds.retry import (
+    Backoff,
+    FeedError,
+    RateLimited,
+    Unreachable,
+    VenueRefused,
+    refusal_error,
+)
 from helpers.feeds.subscription import Endpoint, Frames, OnLink, Subscription
 
 USER_AGENT: Final = "state-fusion-worker/0.1"
