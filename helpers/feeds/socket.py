@@ -27,9 +27,8 @@ from helpers.feeds.retry import (
     refusal_error,
 )
 from helpers.feeds.subscription import Endpoint, Frames, OnLink, Subscription
+from helpers.venues import USER_AGENT
 
-USER_AGENT: Final = "state-fusion-worker/0.1"
-"""A plain name; the venue's firewall blocks the standard library's own (reference A.4)."""
 QUEUE_FRAMES: Final = 64
 """Frames the library holds for us before it stops reading; the sink never waits, so few."""
 
