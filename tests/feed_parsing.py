@@ -28,6 +28,8 @@ _T = TypeVar("_T", covariant=True)
 
 
 class Parser(Protocol[_T]):
+    """What every parser offers."""
+
     @property
     def skipped(self) -> Skipped: ...
 

@@ -1,4 +1,4 @@
-"""Recorded Binance frames of many years: each is an event, or is counted by a name that says why."""
+"""Recorded Binance frames of many years: each is an event or is counted by a telling name."""
 
 from __future__ import annotations
 

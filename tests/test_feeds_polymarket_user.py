@@ -211,14 +211,14 @@ def test_unreadable_messages_are_counted(frame: object, reason: str) -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes gives no message and no exception."""
     assert parse(raw)[0] == []
 
 
 @given(st.sampled_from([ORDER, TRADE]), JSON_VALUES, st.data())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises_on_wrong_fields(
     frame: dict[str, Any], value: object, draw: st.DataObject
 ) -> None:
@@ -253,7 +253,7 @@ def test_frames_to_send() -> None:
         ("order_placement", UserOrder, "LIVE", 0),
         ("order_cancel", UserOrder, "CANCELED", 0),
         ("trades", UserTrade, "CONFIRMED", 1),
-        ("user_trade1", UserTrade, "MATCHED", 2),
+        ("user_trade1", UserTrade, "MINED", 6),
         ("user_trade2", UserTrade, "MATCHED", 1),
         ("user_trade3", UserTrade, "CONFIRMED", 1),
         ("user_trade4", UserTrade, "CONFIRMED", 3),
@@ -268,3 +268,17 @@ def test_recorded_frames(name: str, kind: type, status: str, makers: int) -> Non
         [makers] if makers else []
     )
     assert skipped == {}
+
+
+def test_recorded_mint_match() -> None:
+    """In a recorded mint match the sides are implied: what was paid adds up to what was minted."""
+    folder = "fixtures/polymarket/nautilus_py_resources/ws_messages"
+    events, _ = parse(shared_file(f"{folder}/user_trade1.json").read_text())
+    trade = events[0]
+    assert isinstance(trade, UserTrade)
+    for maker in trade.maker_orders:
+        same = maker.token == trade.token
+        opposite = Side.SELL if trade.side is Side.BUY else Side.BUY
+        assert maker.side is (opposite if same else trade.side)
+    assert {maker.token == trade.token for maker in trade.maker_orders} == {True, False}
+    assert sum(maker.matched_micros for maker in trade.maker_orders) == trade.size_micros
