@@ -5,7 +5,12 @@ Tests and the simulator point these at loopback; nothing else in the project spe
 
 from __future__ import annotations
 
+from typing import Final
+
 from helpers.domain import Message
+
+USER_AGENT: Final = "state-fusion-worker/0.1"
+"""How we introduce ourselves; the venue's firewall blocks standard-library names (A.4)."""
 
 
 class Venues(Message, frozen=True):

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from helpers.clock import SimulatedClock
+from helpers.clock import SimulatedClock, monotonic_seconds
 from helpers.domain import BookSnapshot, Source
+from helpers.feeds import book_refetch
 from helpers.feeds.book_refetch import PENDING_MAXIMUM, BookRefetcher
 from helpers.feeds.http import HttpTimings, VenueHttp, new_client
 from helpers.feeds.ingest import Ingest
@@ -109,3 +110,35 @@ async def test_a_refusal_is_raised() -> None:
         now.refetcher.request("7")
         with pytest.raises(VenueRefused):
             await now.refetcher.run()
+
+
+async def test_a_rate_limit_is_waited_out() -> None:
+    """The next suspect is fetched after the time the venue asked for, here a second."""
+    async with state(0.0) as now, asyncio.TaskGroup() as group:
+        running = group.create_task(now.refetcher.run())
+        now.server.on("/book", answer(429, b"{}", Retry_After="1"), answer(200, BOOK))
+        now.refetcher.request("7")
+        limited = await now.next()
+        now.refetcher.request("7")
+        started = monotonic_seconds()
+        assert not isinstance(await now.next(), FeedProblem)
+        assert monotonic_seconds() - started > 0.9
+        running.cancel()
+    assert isinstance(limited, FeedProblem)
+    assert "429" in limited.what
+
+
+async def test_what_was_asked_for_is_remembered_for_a_bounded_number_of_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The oldest is forgotten first."""
+    monkeypatch.setattr(book_refetch, "TOKENS_REMEMBERED", 1)
+    async with state() as now, asyncio.TaskGroup() as group:
+        running = group.create_task(now.refetcher.run())
+        now.server.on("/book", answer(404, b"{}"))
+        for token in ("7", "8"):
+            assert now.refetcher.request(token)
+            await now.next()
+        assert now.refetcher.request("7")
+        assert not now.refetcher.request("8")
+        running.cancel()

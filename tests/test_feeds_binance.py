@@ -212,11 +212,35 @@ def test_spot_depth_chains_without_a_previous_id() -> None:
 def test_spot_partial_depth_has_its_symbol_in_the_stream() -> None:
     """Spot's top levels carry neither symbol nor time."""
     payload = {"lastUpdateId": 160, "bids": [["2433.8", "10"]], "asks": [["2433.9", "1"]]}
-    events, skipped = spot(combined("ethusdt@depth20@100ms", payload), payload)
+    events, skipped = spot(
+        combined("ethusdt@depth20@100ms", payload),
+        combined("nknusdt@depth20@100ms", payload),
+        combined("ethusdt@depth20@100ms", {**payload, "bids": 7}),
+        payload,
+    )
     assert events == [
         PartialDepth(Source.BINANCE_SPOT, Asset.ETH, 160, ((2433.8, 10.0),), ((2433.9, 1.0),), 5, 5)
     ]
-    assert skipped == {"ignored:depth body without stream": 1}
+    assert skipped == {
+        "ignored:depth body without stream": 1,
+        "malformed:depth": 1,
+        "unknown:symbol NKNUSDT": 1,
+    }
+
+
+def test_off_book_trade_of_a_raw_frame() -> None:
+    """A raw frame takes the slow way and keeps the rules."""
+    assert futures({**TRADE, "X": "RPI"}) == ([], {"ignored:trade RPI": 1})
+    assert len(futures(TRADE)[0]) == 1
+
+
+def test_depth_frame_whose_stream_is_no_text() -> None:
+    """A stream that is no name says nothing, so the depth is of no kind."""
+    expected: tuple[list[FeedEvent], dict[str, int]] = (
+        [],
+        {"unknown:depthUpdate of no depth stream": 1},
+    )
+    assert futures({"data": DEPTH, "stream": 7}) == expected
 
 
 def test_mark_price_is_stamped_by_its_push() -> None:
@@ -345,7 +369,7 @@ def test_truncated_frames_are_counted(length: int) -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes gives no event and no exception."""
     assert futures(raw)[0] == []
@@ -358,7 +382,7 @@ def test_never_raises(raw: bytes | str) -> None:
     st.sampled_from(["btcusdt@depth20", "btcusdt@bookTicker", ""]),
     st.data(),
 )
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises_on_wrong_fields(
     payload: dict[str, Any], value: object, stream: str, draw: st.DataObject
 ) -> None:

@@ -109,8 +109,14 @@ def test_line_keeps_the_body() -> None:
     assert json.loads(bytes(page.body)) == "<html>"
 
 
+def test_trades_that_are_none() -> None:
+    """A body that is no list of trades is refused, whole."""
+    for body in ("{}", TRADES.replace("83084.3", "NaN"), "["):
+        assert parse_aggregate_trades(body, Asset.BTC, Source.BINANCE_SPOT, 5) is None
+
+
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes, as a line or as a body, gives nothing and no exception."""
     assert parse_all(BinanceRestParser(), raw)[0] == []

@@ -113,14 +113,14 @@ def test_time_before_the_epoch_is_counted() -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes gives no event and no exception."""
     assert parse(raw)[0] == []
 
 
 @given(st.sampled_from([TICKER, MATCH]), JSON_VALUES, st.data())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises_on_wrong_fields(
     frame: dict[str, Any], value: object, draw: st.DataObject
 ) -> None:

@@ -282,14 +282,14 @@ def test_a_bad_market_keeps_its_siblings() -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes gives no event and no exception."""
     assert parse(raw)[0] == []
 
 
 @given(st.sampled_from(sorted(MARKET)), JSON_VALUES, JSON_VALUES)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_never_raises_on_wrong_fields(name: str, value: object, metadata: object) -> None:
     """Any field with any value is an event or a count."""
     events, skipped = parse({**MARKET, name: value, "events": [{"eventMetadata": metadata}]})

@@ -113,7 +113,7 @@ def test_server_shutdown_is_told_by_source() -> None:
 
 
 @given(st.sampled_from(list(Source)), HOSTILE)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_never_raises(source: Source, raw: bytes | str) -> None:
     """Whatever comes from wherever gives no event and no exception."""
     assert list(Ingest().parse(source, raw, 9)) == []

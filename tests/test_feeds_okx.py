@@ -116,14 +116,14 @@ def test_malformed_trades_are_counted(field: str, value: object) -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes gives no event and no exception."""
     assert parse(raw)[0] == []
 
 
 @given(st.sampled_from([("trades", TRADE_ROW), ("bbo-tbt", BOOK_ROW)]), JSON_VALUES, st.data())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises_on_wrong_fields(
     case: tuple[str, dict[str, Any]], value: object, draw: st.DataObject
 ) -> None:

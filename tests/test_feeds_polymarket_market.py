@@ -202,6 +202,14 @@ def test_a_bad_level_is_counted_and_its_siblings_kept(field: str, value: object)
     ]
 
 
+def test_a_good_sibling_of_a_bad_element_is_read_whole() -> None:
+    """A change beside something unreadable, or nothing but bad levels, or levels that are none."""
+    bad = {**PRICE_CHANGE, "price_changes": [7, {**CHANGE, "price": "2"}]}
+    events, skipped = parse([7, PRICE_CHANGE], bad)
+    assert events == parse(PRICE_CHANGE)[0]
+    assert skipped == {"malformed:not an object": 1, "malformed:price_change level": 2}
+
+
 def test_blank_best_price_keeps_the_change() -> None:
     """An empty side is said with an empty string; the change is as good as any."""
     frame = {**PRICE_CHANGE, "price_changes": [{**CHANGE, "best_bid": "", "best_ask": None}]}
@@ -238,14 +246,14 @@ def test_truncated_frames_are_counted(length: int) -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes gives no event and no exception."""
     assert parse(raw)[0] == []
 
 
 @given(st.sampled_from([PRICE_CHANGE, BOOK, TRADE]), st.data())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises_on_wrong_fields(frame: dict[str, Any], draw: st.DataObject) -> None:
     """Any field with any value is an event or a count."""
     field = draw.draw(st.sampled_from(sorted(frame)))

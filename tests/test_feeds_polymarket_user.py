@@ -211,14 +211,14 @@ def test_unreadable_messages_are_counted(frame: object, reason: str) -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes gives no message and no exception."""
     assert parse(raw)[0] == []
 
 
 @given(st.sampled_from([ORDER, TRADE]), JSON_VALUES, st.data())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises_on_wrong_fields(
     frame: dict[str, Any], value: object, draw: st.DataObject
 ) -> None:

@@ -152,7 +152,15 @@ def test_control_frames() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("value", -1), ("value", 0), ("value", "78803"), ("timestamp", "x"), ("symbol", None)],
+    [
+        ("value", -1),
+        ("value", 0),
+        ("value", "78803"),
+        ("value", None),
+        ("timestamp", "x"),
+        ("timestamp", None),
+        ("symbol", None),
+    ],
 )
 def test_malformed_prices_are_counted(field: str, value: object) -> None:
     """A price that is none is no price."""
@@ -167,7 +175,7 @@ def test_other_symbols_are_counted() -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises(raw: bytes | str) -> None:
     """Whatever comes gives no event and no exception."""
     assert parse(raw)[0] == []
@@ -175,7 +183,7 @@ def test_never_raises(raw: bytes | str) -> None:
 
 
 @given(st.sampled_from(sorted(TWAP["payload"])), JSON_VALUES)
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_never_raises_on_wrong_fields(field: str, value: object) -> None:
     """Any field with any value is an event or a count."""
     events, skipped = parse({**TWAP, "payload": {**TWAP["payload"], field: value}})

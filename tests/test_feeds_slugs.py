@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.domain import NS_PER_SECOND, Asset
@@ -45,6 +45,7 @@ def test_other_slugs_are_none(slug: str) -> None:
 
 
 @given(st.sampled_from(list(Asset)), st.sampled_from([300, 900]), st.integers(0, 2 * 10**18))
+@settings(max_examples=100, deadline=None)
 def test_next_slugs_follow_each_other(asset: Asset, seconds: int, now_ns: int) -> None:
     """The first slug's window holds the moment, the others follow without a gap."""
     slugs = [parse_slug(slug) for slug in next_window_slugs(asset, seconds, now_ns, 3)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.feeds.wire import datetime_ns, iso_ns, read_json, stamp_ns
@@ -42,6 +42,7 @@ def test_time_without_zone_is_refused() -> None:
 
 
 @given(st.binary() | st.text())
+@settings(max_examples=100, deadline=None)
 def test_reading_json_never_raises(raw: bytes | str) -> None:
     """Whatever comes is a value or nothing."""
     read_json(raw)

@@ -261,6 +261,32 @@ async def test_replaces_a_socket_whose_venue_says_goodbye() -> None:
         assert got.reasons == []
 
 
+async def test_a_socket_that_dies_before_its_successor_speaks_is_a_gap_and_is_said() -> None:
+    """Between the old socket's end and the new one's first data nothing flowed."""
+    arrived, gone = asyncio.Event(), asyncio.Event()
+
+    async def dies(peer: Peer) -> None:
+        await peer.send("a1")
+        await peer.send("!bye")
+        await arrived.wait()
+        await peer.connection.close()
+        gone.set()
+
+    async def follows(peer: Peer) -> None:
+        arrived.set()
+        await gone.wait()
+        await peer.send("a2")
+        await peer.stay()
+
+    async with (
+        sockets(dies, follows) as server,
+        reading(endpoint(server.url, farewell_prefixes=(b"!bye",))) as (got, reader),
+    ):
+        await got.until(lambda: reader.rotated == 1)
+    assert [type(event) for event in got.links] == [Connected, Disconnected, Connected]
+    assert "1000" in got.reasons[0]
+
+
 @pytest.mark.parametrize("status", [403, 451])
 async def test_raises_a_refusal_and_does_not_try_again(status: int) -> None:
     """I11: 403 and 451 are obeyed: one attempt, then ``VenueRefused`` out of ``run``."""

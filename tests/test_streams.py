@@ -55,6 +55,7 @@ def test_others_are_no_fast_market() -> None:
 def test_binance_frames_name_their_stream() -> None:
     """Combined frames do, acknowledgements do not, and a farewell is known by its beginning."""
     assert list(binance_streams_in(b'{"stream":"btcusdt@trade","data":{}}')) == ["btcusdt@trade"]
+    assert list(binance_streams_in(b'{"data":{}, "stream": "btcusdt@trade"}')) == ["btcusdt@trade"]
     assert list(binance_streams_in(b'{"result":null,"id":1}')) == []
     assert b'{"stream":"!serverShutdown","data":{}}'.startswith(BINANCE_FAREWELL)
 

@@ -16,7 +16,7 @@ import httpx
 from helpers.clock import Clock, monotonic_seconds
 from helpers.domain import NS_PER_SECOND, Message
 from helpers.feeds.retry import RateLimited, Unreachable, VenueRefused, refusal_error
-from helpers.feeds.socket import USER_AGENT
+from helpers.venues import USER_AGENT
 
 HOST_INTERVAL_SECONDS: Final = 0.1
 """Ten requests a second and host: a thirtieth of Gamma's 300 /markets in 10 s (B.6)."""

@@ -64,8 +64,8 @@ class _Prices(Wire, frozen=True):
     window_seconds: int = 0
     window_s: int = 0
     value: AssetPrice | None = None
-    timestamp: Milliseconds = 0
-    data: tuple[_Tick, ...] = ()
+    timestamp: Milliseconds | None = None
+    data: tuple[_Tick, ...] | None = None
 
 
 class ReferenceControl(Message, frozen=True):
@@ -122,9 +122,10 @@ class ReferencePriceParser:
         if kind is None:
             return ()
         provider = prices.source if frame.channel else _rtds_provider(prices.symbol)
-        ticks = prices.data
-        if prices.value is not None:
-            ticks = (*ticks, _Tick(prices.value, prices.timestamp))
+        ticks = _ticks(prices)
+        if ticks is None:
+            self.skipped.count(f"malformed:{name}")
+            return ()
         return [
             ReferencePrice(
                 asset, kind, provider, tick.value, tick.timestamp * NS_PER_MS, received_ns
@@ -185,6 +186,14 @@ def rtds_subscribe_frame(asset: Asset, topic: str = "crypto_prices_twap_sixty") 
     filters = msgspec.json.encode({"symbol": f"{asset.lower()}/usd"}).decode()
     subscription = {"topic": topic, "type": "update", "filters": filters}
     return msgspec.json.encode({"action": "subscribe", "subscriptions": [subscription]}).decode()
+
+
+def _ticks(prices: _Prices) -> tuple[_Tick, ...] | None:
+    if prices.value is None:
+        return prices.data
+    if prices.timestamp is None:
+        return None
+    return (*(prices.data or ()), _Tick(prices.value, prices.timestamp))
 
 
 def _rtds_provider(symbol: str) -> str:

@@ -27,6 +27,8 @@ RETRY_AFTER_DEFAULT_SECONDS: Final = 120.0
 """The shortest ban Binance gives, for a limit that does not say how long (binance 4.3)."""
 RETRY_AFTER_MAXIMUM_SECONDS: Final = 3 * 86_400.0
 """The longest ban Binance gives; more is a garbled header."""
+RETRY_AFTER_DIGITS_MAXIMUM: Final = 15
+"""Digits of a number of seconds that is worth reading."""
 BACKOFF_BASE_SECONDS: Final = 0.5
 BACKOFF_CAP_SECONDS: Final = 30.0
 BACKOFF_DOUBLINGS_MAXIMUM: Final = 30
@@ -84,7 +86,8 @@ def retry_after_seconds(header: str | None, now_ns: int) -> float:
     text = header.strip()
     if text.isascii() and text.isdigit():
         # A long run of digits is a garbled header; the length test keeps ``float`` finite.
-        asked = float(text) if len(text) < 16 else RETRY_AFTER_MAXIMUM_SECONDS  # noqa: PLR2004
+        readable = len(text) <= RETRY_AFTER_DIGITS_MAXIMUM
+        asked = float(text) if readable else RETRY_AFTER_MAXIMUM_SECONDS
     else:
         try:
             asked = parsedate_to_datetime(text).timestamp() - now_ns / NS_PER_SECOND

@@ -18,12 +18,17 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from helpers.clock import Clock, monotonic_seconds
 from helpers.domain import Connected, Disconnected, Message
 from helpers.feeds.link import Link
-from helpers.feeds.retry import Backoff, FeedError, RateLimited, Unreachable, refusal_error
-from helpers.feeds.retry import VenueRefused as VenueRefused
+from helpers.feeds.retry import (
+    Backoff,
+    FeedError,
+    RateLimited,
+    Unreachable,
+    VenueRefused,
+    refusal_error,
+)
 from helpers.feeds.subscription import Endpoint, Frames, OnLink, Subscription
+from helpers.venues import USER_AGENT
 
-USER_AGENT: Final = "state-fusion-worker/0.1"
-"""A plain name; the venue's firewall blocks the standard library's own (reference A.4)."""
 QUEUE_FRAMES: Final = 64
 """Frames the library holds for us before it stops reading; the sink never waits, so few."""
 

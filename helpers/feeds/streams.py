@@ -32,10 +32,11 @@ OKX_PING_SECONDS: Final = 20.0
 
 BINANCE_FAREWELL: Final = (b'{"stream":"!serverShutdown"', b'{"e":"serverShutdown"')
 OKX_FAREWELL: Final = (b'{"event":"notice"',)
-_BINANCE_OPENING: Final = b'{"stream":"'
+_BINANCE_NAME: Final = re.compile(rb'"stream":\s*"([^"]+)"')
 _COINBASE_PRODUCT: Final = re.compile(rb'"product_id":\s*"([^"]+)"')
 _COINBASE_KIND: Final = re.compile(rb'"type":\s*"(?:last_)?(ticker|match)"')
-_OKX_NAME: Final = re.compile(rb'"channel":\s*"([^"]+)",\s*"instId":\s*"([^"]+)"')
+_OKX_CHANNEL: Final = re.compile(rb'"channel":\s*"([^"]+)"')
+_OKX_INSTRUMENT: Final = re.compile(rb'"instId":\s*"([^"]+)"')
 
 
 class Feed(Message, frozen=True):
@@ -47,10 +48,8 @@ class Feed(Message, frozen=True):
 
 def binance_streams_in(raw: bytes) -> Sequence[str]:
     """Name the stream of a combined frame (binance 1.3); an acknowledgement names none."""
-    if not raw.startswith(_BINANCE_OPENING):
-        return ()
-    start = len(_BINANCE_OPENING)
-    return (raw[start : raw.find(b'"', start)].decode(errors="replace"),)
+    found = _BINANCE_NAME.search(raw)
+    return () if found is None else (found[1].decode(errors="replace"),)
 
 
 def coinbase_streams_in(raw: bytes) -> Sequence[str]:
@@ -66,10 +65,10 @@ def coinbase_streams_in(raw: bytes) -> Sequence[str]:
 
 def okx_streams_in(raw: bytes) -> Sequence[str]:
     """Name channel and instrument of a push (binance 5.1); answers and notices name none."""
-    found = _OKX_NAME.search(raw)
-    if found is None or raw.startswith(b'{"event"'):
+    channel, instrument = _OKX_CHANNEL.search(raw), _OKX_INSTRUMENT.search(raw)
+    if channel is None or instrument is None or b'"event":' in raw:
         return ()
-    return (f"{found[1].decode(errors='replace')}:{found[2].decode(errors='replace')}",)
+    return (f"{channel[1].decode(errors='replace')}:{instrument[1].decode(errors='replace')}",)
 
 
 def binance_futures_feeds(assets: Sequence[Asset], venues: Venues) -> tuple[Feed, Feed]:
