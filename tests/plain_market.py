@@ -45,7 +45,9 @@ class PlainMarket:
                 self.stamps.append(event.venue_ns)
         elif isinstance(event, Trade):
             last_trade = self.trades[-1] if self.trades else None
-            if not last_trade or event.trade_id > last_trade.trade_id:
+            # The first quote claims the asset for its source; trades before count for nothing.
+            newer = not last_trade or event.trade_id > last_trade.trade_id
+            if self.quotes and newer:
                 self.trades.append(event)
         elif isinstance(event, BookSnapshot):
             self.bids[event.token] = {round(x.price * 1e6): round(x.size * 1e6) for x in event.bids}
