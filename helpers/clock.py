@@ -53,3 +53,8 @@ class SimulatedClock:
 def monotonic_seconds() -> float:
     """Return a clock for durations only."""
     return time.perf_counter()
+
+
+def pause_seconds(seconds: float) -> None:
+    """Wait. For commands that pace a replay; nothing that runs on an event loop may call it."""
+    time.sleep(seconds)

@@ -174,3 +174,12 @@ class Exposure(Message, frozen=True):
     """An order in that market has an unknown outcome."""
     last_exit_ns: int
     """When this market's last position was closed; 0 when never."""
+
+
+class Account(Message, frozen=True):
+    """What the gate must know beside the market: the exposure and how orders have gone."""
+
+    exposure: Exposure
+    orders_last_minute: int
+    entries_stopped: str
+    """Why no entry is allowed at all (shutting down, halted); empty when they are."""

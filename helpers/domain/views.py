@@ -160,3 +160,22 @@ class Decision(Message, frozen=True):
     up_ask_micros: int
     fast_mid: float
     seconds_to_close: float
+
+
+def exit_value_micros(snapshot: Snapshot, position: Position) -> int:
+    """Return what all shares would bring now: walking the displayed bids, net of the taker fee.
+
+    Never the mid (I26). Shares beyond the displayed levels count as worth nothing.
+    """
+    if position.outcome is None:
+        return 0
+    left_micros = position.shares_micros
+    value_micros = 0
+    for price_micros, displayed_micros in snapshot.book(position.outcome).bids:
+        sold_micros = min(left_micros, displayed_micros)
+        fee_micros = snapshot.market.fees.taker_fee_micros(sold_micros, price_micros)
+        value_micros += sold_micros * price_micros // MICROS - fee_micros
+        left_micros -= sold_micros
+        if not left_micros:
+            break
+    return value_micros

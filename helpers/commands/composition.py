@@ -1,0 +1,228 @@
+"""Builds the flow from its stages: the same for replay, paper and live but for the executor."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from db.journal import Journal
+from strategies.catalogue import build_strategy
+from strategies.features import features
+
+from helpers.board import Board
+from helpers.clock import monotonic_seconds
+from helpers.domain import (
+    FEATURE_VERSION,
+    NS_PER_MS,
+    Body,
+    Decision,
+    Mode,
+    OrderIntent,
+    Position,
+    RunStarted,
+    Snapshot,
+    Unsized,
+    to_micros,
+)
+from helpers.engine import Engine, Stages
+from helpers.ledger import Ledger
+from helpers.narrator import Describe, Narrator
+from helpers.paper_executor import PaperExecutor, PaperSettings
+from helpers.safety import Gate, GateLimits
+from helpers.scorecard import Scorecard
+from helpers.settings import Settings
+from helpers.sizing import Limits, exit_intent, size
+from helpers.stages import Outlet
+from helpers.supervisor import SupervisorLimits, due_exit
+from strategies.base import Strategy, get_confidence_size
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCE_ROOMS: Final = ("helpers", "strategies", "db")
+
+
+class Flow(NamedTuple):
+    """A built flow and the parts its owner talks to."""
+
+    engine: Engine
+    board: Board
+    ledger: Ledger
+    strategy: Strategy
+    scorecard: Scorecard
+    outlets: Outlets
+
+
+class Outlets:
+    """Tells everything to several listeners in order; the journal is the first."""
+
+    def __init__(self, journal: Journal, others: Sequence[Outlet]) -> None:
+        self._journal = journal
+        self._others = tuple(others)
+
+    def write(self, at_ns: int, market: str, body: Body) -> None:
+        """Journal one thing, then tell it."""
+        self._journal.append(at_ns, market, body)
+        for other in self._others:
+            other.write(at_ns, market, body)
+
+    def commit(self) -> None:
+        """Return once the journal survives a crash of this program."""
+        self._journal.commit()
+
+
+class PolicySizing:
+    """Sizing as the engine sees it: limits and confidence filled in."""
+
+    def __init__(self, limits: Limits, supervisor: SupervisorLimits) -> None:
+        self._limits = limits
+        self._supervisor = supervisor
+
+    def size(
+        self, decision: Decision, snapshot: Snapshot, position: Position
+    ) -> OrderIntent | Unsized | None:
+        """Return the order a decision asks for, why there is none, or ``None`` for no wish."""
+        confidence = get_confidence_size(min(1.0, decision.probabilities[decision.action]))
+        return size(decision, snapshot, position, self._limits, confidence)
+
+    def due_exit(self, snapshot: Snapshot, position: Position) -> OrderIntent | Unsized | None:
+        """Return the exit a position's deadline, age or limits call for now."""
+        reason = due_exit(snapshot, position, self._supervisor)
+        return exit_intent(position, snapshot, reason, self._limits) if reason else None
+
+
+def build_flow(settings: Settings, mode: Mode, journal: Journal, *, allow_cold: bool) -> Flow:
+    """Build every stage on paper money and connect them.
+
+    Raises what the strategy's model raises when it cannot be loaded.
+    """
+    strategy = build_strategy(
+        settings.strategy,
+        model_directory=settings.model_directory,
+        seed=settings.random_seed,
+        monotonic_seconds=monotonic_seconds,
+    )
+    board = Board()
+    ledger = Ledger(mode, to_micros(settings.paper_cash))
+    scorecard = Scorecard()
+    describe: Describe | None = getattr(strategy, "describe", None)
+    outlets = Outlets(journal, (scorecard, Narrator(mode, describe)))
+    holds = settings.hold_to_resolution == "always" or (
+        settings.hold_to_resolution == "auto" and strategy.holds_to_resolution
+    )
+    stages = Stages(
+        board=board,
+        features=features,
+        strategy=strategy,
+        sizing=PolicySizing(sizing_limits(settings, holds), supervisor_limits(settings)),
+        gate=Gate(gate_limits(settings, allow_cold=allow_cold)),
+        executor=PaperExecutor(board, paper_settings(settings)),
+        ledger=ledger,
+        outlet=outlets,
+    )
+    engine = Engine(stages, settings.trigger_bps)
+    return Flow(engine, board, ledger, strategy, scorecard, outlets)
+
+
+def sizing_limits(settings: Settings, holds_to_resolution: bool) -> Limits:
+    """Return what sizing is allowed."""
+    return Limits(
+        trade_size_micros=to_micros(settings.trade_size),
+        style=settings.execution_style,
+        maker_lifetime_seconds=settings.maker_lifetime_seconds,
+        position_timeout_seconds=settings.position_timeout_seconds,
+        maximum_position_age_seconds=settings.maximum_position_age_seconds,
+        slippage_ticks=settings.slippage_ticks,
+        hold_to_resolution=holds_to_resolution,
+    )
+
+
+def supervisor_limits(settings: Settings) -> SupervisorLimits:
+    """Return when positions are closed."""
+    return SupervisorLimits(
+        maximum_age_seconds=settings.maximum_position_age_seconds,
+        book_age_seconds=settings.book_age_critical_seconds,
+        take_profit=settings.take_profit,
+        stop_loss=settings.stop_loss,
+    )
+
+
+def gate_limits(settings: Settings, *, allow_cold: bool) -> GateLimits:
+    """Return what the gate allows."""
+    return GateLimits(
+        entry_stop_seconds=settings.entry_stop_seconds,
+        book_age_seconds=settings.book_age_degraded_seconds,
+        fast_age_seconds=settings.fast_age_seconds,
+        daily_loss_micros=to_micros(settings.daily_loss_limit),
+        losing_streak=settings.losing_streak_limit,
+        positions=settings.maximum_positions,
+        exposure_micros=to_micros(settings.maximum_exposure),
+        reject_streak=settings.reject_streak_limit,
+        orders_per_minute=settings.order_rate_per_minute,
+        clock_skew_seconds=settings.clock_skew_seconds,
+        cooldown_seconds=settings.reentry_cooldown_seconds,
+        spread_micros=to_micros(settings.maximum_spread),
+        price_minimum_micros=to_micros(settings.minimum_price),
+        price_maximum_micros=to_micros(settings.maximum_price),
+        allow_cold=allow_cold,
+    )
+
+
+def paper_settings(settings: Settings) -> PaperSettings:
+    """Return how paper orders travel."""
+    return PaperSettings(
+        latency_ms=settings.paper_latency_ms,
+        taker_hold_ms=settings.paper_taker_hold_ms,
+        settlement_ms=settings.paper_settlement_ms,
+    )
+
+
+def settle_span_ns(settings: Settings) -> int:
+    """Return how long after the last event an order in flight can still be settled."""
+    milliseconds = (
+        settings.paper_latency_ms + settings.paper_taker_hold_ms + settings.paper_settlement_ms
+    )
+    return milliseconds * NS_PER_MS
+
+
+def run_started(settings: Settings, strategy: Strategy, run_id: str, tape: str) -> RunStarted:
+    """Return the first row of a run."""
+    return RunStarted(
+        run_id=run_id,
+        strategy=strategy.name,
+        model_id=strategy.model_id,
+        feature_version=FEATURE_VERSION,
+        settings_digest=settings_digest(settings),
+        build_id=build_id(),
+        tape=tape,
+    )
+
+
+def settings_digest(settings: Settings) -> str:
+    """Return a short digest of every setting that can change a decision; no secret, no path."""
+    values = settings.model_dump(mode="json", exclude=set(_NOT_DECIDING))
+    text = "\n".join(f"{name}={values[name]}" for name in sorted(values))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def build_id() -> str:
+    """Return a short digest of the source that runs: what is deployed, whatever git says (I1)."""
+    digest = hashlib.sha256()
+    for path in sorted(p for room in SOURCE_ROOMS for p in (ROOT / room).rglob("*.py")):
+        digest.update(path.relative_to(ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+_NOT_DECIDING: Final = (
+    "polymarket_api_key",
+    "polymarket_api_secret",
+    "polymarket_api_passphrase",
+    "record",
+    "model_directory",
+    "tape_directory",
+    "journal_directory",
+    "log_directory",
+    "log_level",
+    "log_format",
+)

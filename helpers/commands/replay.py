@@ -1,0 +1,203 @@
+"""`worker.py replay TAPE`: the same flow on recorded frames and a simulated clock.
+
+Two replays of one tape write byte-identical journals: nothing of this machine or moment is in them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+from db.journal import Journal, JournalError
+from strategies.catalogue import STRATEGY_NAMES
+
+from helpers import logs
+from helpers.clock import SimulatedClock, monotonic_seconds, pause_seconds
+from helpers.commands.closing_table import closing_table
+from helpers.commands.composition import Flow, build_flow, run_started, settle_span_ns
+from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.domain import NS_PER_SECOND, Mode, RunStopped, Source
+from helpers.feeds.ingest import Ingest
+from helpers.settings import Settings, SettingsError, load_settings
+from helpers.tape import TapeError, TapeFaults, TapeFrame, read_tape
+
+EXIT_USAGE: Final = 2
+EXIT_UNREADABLE: Final = 66
+"""sysexits' EX_NOINPUT: the tape cannot be read."""
+
+
+def main(arguments: list[str]) -> int:
+    """Replay a tape; return 0, 66 for an unreadable tape, 78 for wrong settings."""
+    options = _parse(arguments)
+    overrides = {"strategy": options.strategy} if options.strategy else {}
+    try:
+        settings = load_settings(**overrides)
+    except SettingsError as error:
+        return report_settings_error(error)
+    warn_unknown_names()
+    try:
+        return _replay(settings, options)
+    except (TapeError, JournalError) as error:
+        sys.stderr.write(f"worker.py replay: {error}\n")
+        return EXIT_UNREADABLE
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="worker.py replay", description=__doc__)
+    parser.add_argument("tape", type=Path, help="a .jsonl.gz tape, or a folder of its parts")
+    parser.add_argument("--strategy", choices=STRATEGY_NAMES, help="default: STRATEGY")
+    parser.add_argument("--speed", default="max", type=_speed, metavar="N|max",
+                        help="times real time; max (the default) does not wait")  # fmt: skip
+    warm = parser.add_mutually_exclusive_group()
+    warm.add_argument("--cold", action="store_true",
+                      help="allow entries although a window is not filled")  # fmt: skip
+    warm.add_argument("--warm", action="store_true",
+                      help="demand filled windows, as paper and live do; the default for tapes "
+                      "this worker recorded, other tapes allow cold ones")  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="log lines to the file only")
+    return parser.parse_args(arguments)
+
+
+def _speed(text: str) -> float:
+    if text == "max":
+        return 0.0
+    speed = float(text)
+    if not speed > 0:
+        raise argparse.ArgumentTypeError(f"was {text}, expected a number above 0 or max")
+    return speed
+
+
+def _replay(settings: Settings, options: argparse.Namespace) -> int:
+    faults = TapeFaults()
+    frames = read_tape(options.tape, faults)
+    first = next(frames, None)
+    if first is None:
+        raise TapeError(f"{options.tape} holds no frame")
+    clock = SimulatedClock(first.received_ns)
+    lines = logs.configure(
+        clock=clock,
+        level=settings.log_level,
+        json_lines=_json_lines(settings),
+        directory=settings.log_directory,
+        secrets=settings.secrets(),
+        quiet=options.quiet,
+    )
+    allow_cold = options.cold or (not options.warm and first.source_text != Source.WORKER.value)
+    with Journal.open_run(settings.journal_directory, Mode.REPLAY, first.received_ns) as journal:
+        flow = build_flow(settings, Mode.REPLAY, journal, allow_cold=allow_cold)
+        started = run_started(settings, flow.strategy, f"replay-{options.tape.name}",
+                              options.tape.name)  # fmt: skip
+        flow.outlets.write(first.received_ns, "", started)
+        began = monotonic_seconds()
+        player = _Player(flow, clock, options.speed)
+        player.play(first)
+        for frame in frames:
+            player.play(frame)
+        _finish(flow, player, settings)
+        seconds = monotonic_seconds() - began
+        run = journal.run
+    lines.close()
+    _print_closing(flow, player, faults, options.tape, seconds, run, allow_cold=allow_cold)
+    return 0
+
+
+class _Player:
+    """Feeds frames to the engine, at a multiple of real time or as fast as it goes."""
+
+    def __init__(self, flow: Flow, clock: SimulatedClock, speed: float) -> None:
+        self._engine = flow.engine
+        self._clock = clock
+        self._speed = speed
+        self._start: tuple[int, float] | None = None
+        self.ingest = Ingest()
+        self.frames = 0
+        self.unknown_sources = 0
+        self.first_ns = self.last_ns = 0
+
+    def play(self, frame: TapeFrame) -> None:
+        now_ns = frame.received_ns
+        if self._speed:
+            self._wait_for(now_ns)
+        self.frames += 1
+        self.first_ns = self.first_ns or now_ns
+        self.last_ns = now_ns
+        self._clock.advance_to(now_ns)
+        source = Ingest.source_of(frame.source_text)
+        if source is None:
+            self.unknown_sources += 1
+            return
+        on_event = self._engine.on_event
+        for event in self.ingest.parse(source, frame.raw, now_ns):
+            on_event(event)
+
+    def _wait_for(self, now_ns: int) -> None:
+        if self._start is None:
+            self._start = (now_ns, monotonic_seconds())
+        start_ns, began = self._start
+        due = began + (now_ns - start_ns) / NS_PER_SECOND / self._speed
+        wait = due - monotonic_seconds()
+        if wait > 0:
+            pause_seconds(wait)
+
+
+def _finish(flow: Flow, player: _Player, settings: Settings) -> None:
+    """Let orders in flight settle, then close the books of the run."""
+    end_ns = player.last_ns + settle_span_ns(settings)
+    flow.engine.stop_entries("the tape has ended")
+    flow.engine.advance(end_ns)
+    report = flow.ledger.report()
+    stopped = RunStopped(
+        reason="end of tape",
+        trades=report.trades,
+        pnl_micros=report.realised_micros,
+        fees_micros=report.fees_micros,
+        decisions=flow.scorecard.decisions.total(),
+        refusals=flow.scorecard.refusals.total(),
+    )
+    flow.outlets.write(end_ns, "", stopped)
+
+
+def _print_closing(
+    flow: Flow,
+    player: _Player,
+    faults: TapeFaults,
+    tape: Path,
+    seconds: float,
+    run: Path,
+    *,
+    allow_cold: bool,
+) -> None:
+    span = (player.last_ns - player.first_ns) / NS_PER_SECOND
+    title = f"\nREPLAY of {tape.name} with {flow.strategy.name} ({flow.strategy.model_id})"
+    write = sys.stdout.write
+    write(closing_table(title, flow.ledger.report(), flow.ledger.positions(), flow.scorecard))
+    write(
+        f"{'frames':<22}{player.frames:,} over {span:,.0f} s in {seconds:.2f} s "
+        f"({player.frames / max(seconds, 1e-9):,.0f} frames/s)\n"
+    )
+    write(f"{'warm-up':<22}{'cold windows allowed' if allow_cold else 'as live'}\n")
+    for name, count in _oddities(player, flow, faults):
+        write(f"{'survived':<22}{name}: {count}\n")
+    write(f"{'journal':<22}{run}\n")
+    write(f"{'explain it':<22}uv run worker.py why --journal {run}\n")
+
+
+def _oddities(player: _Player, flow: Flow, faults: TapeFaults) -> list[tuple[str, int]]:
+    rows = [
+        ("frames of unknown sources", player.unknown_sources),
+        ("truncated tape files", faults.truncated),
+        ("corrupt tape files", faults.corrupt),
+        ("malformed tape lines", faults.malformed_lines),
+        ("frames out of order", faults.out_of_order),
+        *player.ingest.skipped_rows(),
+        *((f"board {name}", count) for name, count in flow.board.anomalies()),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _json_lines(settings: Settings) -> bool:
+    return settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )

@@ -1,0 +1,279 @@
+"""One frozen object of every setting; the only reader of the environment.
+
+Values come from the process environment, then from ``.env``, then from the defaults. A bad value
+is told in one line that names the variable, what was found and what is allowed. Must not: print a
+secret, in any text, ever (I35).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from helpers.domain import Asset, OrderStyle
+
+EXIT_CONFIGURATION: Final = 78
+"""sysexits' EX_CONFIG: the settings are wrong."""
+
+WINDOW_SECONDS: Final = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400}
+OUR_WORDS: Final = (
+    *("LIVE_", "PAPER_", "TRADE_", "TRIGGER_", "POLYMARKET_", "BINANCE_", "ENTRY_", "POSITION_"),
+    *("BOOK_", "REENTRY_", "MAKER_", "MAXIMUM_", "MINIMUM_", "JOURNAL_", "TAPE_"),
+)
+"""First words of our names: an unknown variable that starts with one is probably a typo (I12)."""
+
+Window = Literal["5m", "15m", "1h", "4h"]
+StrategyName = Literal["rl", "momentum", "mean_revert", "fade_spike", "fair_value", "random"]
+
+
+class SettingsError(Exception):
+    """The settings are wrong. ``lines`` say each: variable, found, allowed."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class Settings(BaseSettings):
+    """Every setting, its bounds and its default."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    live_enabled: bool = Field(False, description="Trade with real money. Paper otherwise.")
+
+    assets: Annotated[tuple[Asset, ...], NoDecode] = Field(
+        (Asset.BTC, Asset.ETH, Asset.SOL, Asset.XRP),
+        min_length=1,
+        max_length=8,
+        description="Assets to trade, comma separated.",
+    )
+    windows: Annotated[tuple[Window, ...], NoDecode] = Field(
+        ("15m",),
+        min_length=1,
+        max_length=4,
+        description="Window lengths to trade, comma separated: 5m, 15m, 1h, 4h.",
+    )
+    strategy: StrategyName = Field("rl", description="The policy that decides.")
+    model_directory: Path = Field(
+        Path("models"), description="Weights, statistics and manifest of the rl policy."
+    )
+    random_seed: int = Field(7, ge=0, le=2**32 - 1, description="Seed of the random policy.")
+
+    trigger_bps: float = Field(
+        1.0,
+        ge=0.05,
+        le=100,
+        description="Move of the fast mid, in basis points, that calls for a decision at once.",
+    )
+    trade_size: float = Field(10.0, ge=1, le=1000, description="Dollars at full confidence.")
+    execution_style: OrderStyle = Field(
+        OrderStyle.TAKER, description="taker crosses the spread; maker joins the bid, post-only."
+    )
+    maker_lifetime_seconds: float = Field(
+        10.0, ge=1, le=300, description="How long a resting order lives."
+    )
+    slippage_ticks: int = Field(
+        1, ge=0, le=10, description="Ticks beyond the best price a taker order may pay."
+    )
+    hold_to_resolution: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether positions wait for the pay-out. auto: as the strategy is made.",
+    )
+
+    entry_stop_seconds: float = Field(
+        180, ge=1, le=14400, description="No entries this close to the end of a window."
+    )
+    position_timeout_seconds: float = Field(
+        120, ge=0, le=14400, description="Positions are closed this long before the end."
+    )
+    maximum_position_age_seconds: float = Field(
+        840, ge=10, le=14400, description="Positions are closed at this age."
+    )
+    book_age_degraded_seconds: float = Field(
+        30, ge=1, le=600, description="No entries on a book older than this."
+    )
+    book_age_critical_seconds: float = Field(
+        60, ge=2, le=1200, description="Positions are closed on a book older than this."
+    )
+    fast_age_seconds: float = Field(
+        10, ge=0.5, le=600, description="No entries on a fast market older than this."
+    )
+    daily_loss_limit: float = Field(
+        100, ge=1, le=1e6, description="Dollars lost in a UTC day that stop entries."
+    )
+    losing_streak_limit: int = Field(
+        5, ge=1, le=100, description="Losing trades in a row that stop entries."
+    )
+    maximum_positions: int = Field(4, ge=1, le=64, description="Positions open at once.")
+    maximum_exposure: float = Field(
+        400, ge=1, le=1e6, description="Dollars in positions and entries in flight."
+    )
+    reject_streak_limit: int = Field(
+        3, ge=1, le=100, description="Orders rejected in a row that stop entries."
+    )
+    order_rate_per_minute: int = Field(
+        30, ge=1, le=600, description="Orders sent in any 60 seconds."
+    )
+    clock_skew_seconds: float = Field(
+        2, ge=0.1, le=60, description="Venue clock against ours before entries stop."
+    )
+    reentry_cooldown_seconds: float = Field(
+        30, ge=0, le=3600, description="Wait in a market after a position closed (I24)."
+    )
+    maximum_spread: float = Field(
+        0.05, ge=0.001, le=0.5, description="Dollars between bid and ask for an entry."
+    )
+    minimum_price: float = Field(0.05, ge=0.001, le=0.5, description="Cheapest entry, dollars.")
+    maximum_price: float = Field(0.95, ge=0.5, le=0.999, description="Dearest entry, dollars.")
+    take_profit: float = Field(
+        0.0, ge=0, le=20, description="Close at this gain over cost (0.75 = +75 %). 0: off."
+    )
+    stop_loss: float = Field(
+        0.0, ge=0, le=1, description="Close at this loss over cost (0.35 = -35 %). 0: off."
+    )
+
+    paper_cash: float = Field(1000, ge=1, le=1e7, description="Dollars a paper run starts with.")
+    paper_latency_ms: int = Field(
+        75, ge=0, le=5000, description="Paper order's way to the venue, milliseconds."
+    )
+    paper_taker_hold_ms: int = Field(
+        150, ge=0, le=5000, description="How long the venue holds a crypto taker order."
+    )
+    paper_settlement_ms: int = Field(
+        2000, ge=0, le=60000, description="From match to confirmed shares."
+    )
+
+    polymarket_api_key: SecretStr | None = Field(
+        None, description="CLOB API key: opens the reference price stream (exact strikes)."
+    )
+    polymarket_api_secret: SecretStr | None = Field(None, description="Its secret.")
+    polymarket_api_passphrase: SecretStr | None = Field(None, description="Its passphrase.")
+
+    record: bool = Field(False, description="Write every frame to a tape that replay can read.")
+    tape_directory: Path = Field(Path("backups/tapes"), description="Where tapes go.")
+    journal_directory: Path = Field(Path("backups/journal"), description="Where journals go.")
+    log_directory: Path = Field(Path("logs"), description="Where worker.log goes.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe line shown."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, JSON otherwise."
+    )
+
+    @field_validator("assets", "windows", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("assets", "windows")
+    @classmethod
+    def _unique(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names something twice")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.entry_stop_seconds <= self.position_timeout_seconds:
+            raise ValueError(
+                "ENTRY_STOP_SECONDS must be more than POSITION_TIMEOUT_SECONDS, or a position "
+                "would be closed as soon as it was opened (I24)"
+            )
+        if self.book_age_critical_seconds <= self.book_age_degraded_seconds:
+            raise ValueError(
+                "BOOK_AGE_CRITICAL_SECONDS must be more than BOOK_AGE_DEGRADED_SECONDS"
+            )
+        credentials = (
+            self.polymarket_api_key,
+            self.polymarket_api_secret,
+            self.polymarket_api_passphrase,
+        )
+        if any(credentials) and not all(credentials):
+            raise ValueError(
+                "POLYMARKET_API_KEY, POLYMARKET_API_SECRET and POLYMARKET_API_PASSPHRASE go "
+                "together: set all three or none"
+            )
+        return self
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return every secret value, for redaction only."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr))
+
+    def window_seconds(self) -> tuple[int, ...]:
+        """Return the window lengths to trade, in seconds."""
+        return tuple(WINDOW_SECONDS[window] for window in self.windows)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; keyword arguments win over the environment.
+
+    Raises ``SettingsError`` with one line for each wrong value.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = tuple(_line(detail) for detail in error.errors(include_input=False))
+    raise SettingsError(lines)
+
+
+def unknown_names(environment: Mapping[str, str | None] | None = None) -> tuple[str, ...]:
+    """Return variables that look like ours but are not: a typo, most likely (I12)."""
+    known = {name.upper() for name in Settings.model_fields}
+    in_file = {name.upper() for name in dotenv_values(".env")}
+    in_process = {
+        name
+        for name in (os.environ if environment is None else environment)
+        if name.startswith(OUR_WORDS)
+    }
+    return tuple(sorted((in_file | in_process) - known))
+
+
+def source_of(name: str) -> str:
+    """Return where a setting's value came from: environment, .env or default."""
+    variable = name.upper()
+    if any(key.upper() == variable and value for key, value in os.environ.items()):
+        return "environment"
+    if any(key.upper() == variable and value for key, value in dotenv_values(".env").items()):
+        return ".env"
+    return "default"
+
+
+def bounds_of(field: FieldInfo) -> str:
+    """Return the allowed range of a setting in words; empty where there is none."""
+    low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
+    high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
+    return f"{_plain(low)} to {_plain(high)}" if low is not None and high is not None else ""
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def _line(detail: Mapping[str, Any]) -> str:
+    location = detail["loc"]
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if not location:
+        return message
+    name = str(location[0])
+    field = Settings.model_fields.get(name)
+    # The value itself is never shown: it may be a secret put under the wrong name.
+    allowed = bounds_of(field) if field else ""
+    fix = f"; set it to {allowed}" if allowed else ""
+    hint = f" ({field.description})" if field and field.description else ""
+    return f"{name.upper()}: {message[0].lower()}{message[1:]}{fix}{hint}"

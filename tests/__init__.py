@@ -1,0 +1,1 @@
+"""Tests mirror the modules; scenarios drive the whole worker."""

@@ -1,0 +1,53 @@
+"""Entry point: one verb, one file under helpers/commands. Without a verb it trades (on paper).
+
+Must not: import a verb that was not asked for, so that `config` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+VERBS = {
+    "run": "trade on the live venues: paper unless LIVE_ENABLED=true (the default verb)",
+    "replay": "trade a recorded tape through the same flow, on a simulated clock",
+    "record": "write the live feeds to a tape, trading nothing",
+    "why": "explain entries and refusals from the journal",
+    "config": "print the effective settings, secrets masked, and where each came from",
+}
+EXIT_USAGE = 2
+EXIT_MISSING_DEPENDENCY = 69
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb and return the exit code of the process."""
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("run", [])
+    if verb in ("-h", "--help", "help"):
+        sys.stdout.write(usage())
+        return 0
+    if verb not in VERBS:
+        sys.stderr.write(f"worker.py: there is no verb '{verb}'.\n\n{usage()}")
+        return EXIT_USAGE
+    try:
+        command = importlib.import_module(f"helpers.commands.{verb}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in ("helpers", "strategies", "db"):
+            raise
+        sys.stderr.write(
+            f"worker.py: the package '{error.name}' is not installed. Run `uv run worker.py` "
+            "(uv: `pip install uv`), which installs everything it needs.\n"
+        )
+        return EXIT_MISSING_DEPENDENCY
+    return command.main(rest)
+
+
+def usage() -> str:
+    """Return the help text."""
+    width = max(len(verb) for verb in VERBS)
+    lines = [f"  {verb:<{width}}  {text}\n" for verb, text in VERBS.items()]
+    head = "usage: worker.py [verb] [options]     (worker.py VERB --help for a verb's options)\n\n"
+    return head + "".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
