@@ -119,7 +119,7 @@ def level(
 
 
 class MarketStream:
-    """A seeded market: both books, quotes and trades, with duplicates and late frames among them."""
+    """A seeded market: books, quotes and trades, with duplicates and late frames among them."""
 
     def __init__(self, seed: int, start_ns: int = START_NS, mean_gap_seconds: float = 0.4) -> None:
         self._random = random.Random(seed)
@@ -162,9 +162,7 @@ class MarketStream:
         if kind < 0.75:
             self._ids += 1
             size = self._random.lognormvariate(-3.0, 1.5)
-            self._last = trade(
-                self._at_ns, self._mid, size, self._random.random() < 0.5, self._ids
-            )
+            self._last = trade(self._at_ns, self._mid, size, self._random.random() < 0.5, self._ids)
             return self._last
         return self._book_change()
 

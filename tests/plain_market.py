@@ -1,4 +1,4 @@
-"""The board's windows and the 18 features again, slowly: every number from the whole list of events.
+"""The windows and the 18 features again, slowly: every number from the whole list of events.
 
 Shares no code with what it checks.
 """
@@ -6,6 +6,7 @@ Shares no code with what it checks.
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -37,9 +38,7 @@ class PlainMarket:
         """Keep an event unless it must be refused."""
         if isinstance(event, Quote):
             last = self.quotes[-1] if self.quotes else None
-            older = last and (
-                event.update_id <= last.update_id or event.venue_ns < last.venue_ns
-            )
+            older = last and (event.update_id <= last.update_id or event.venue_ns < last.venue_ns)
             if not older and event.bid <= event.ask:
                 self.quotes.append(event)
                 self.stamps.append(event.venue_ns)
@@ -134,7 +133,7 @@ class PlainMarket:
         if not self.trades:
             return None
         known = self.trades[0].venue_ns // MINUTE + 1
-        for before, after in zip(self.quotes, self.quotes[1:], strict=False):
+        for before, after in itertools.pairwise(self.quotes):
             if after.venue_ns - before.venue_ns > MINUTE:
                 known = max(known, after.venue_ns // MINUTE + 1)
         minute = now // MINUTE
@@ -154,7 +153,7 @@ class PlainMarket:
         if len(known) < 60:
             return None
         return statistics.pstdev(
-            later / earlier - 1 for earlier, later in zip(known, known[1:], strict=False)
+            later / earlier - 1 for earlier, later in itertools.pairwise(known)
         )
 
     def grid_sd(self, now_ns: int) -> float | None:
@@ -195,9 +194,7 @@ class PlainMarket:
             None if flow is None else balance(*flow),
             None
             if recent is None
-            else 10
-            * sum(t.price * t.quantity * (1 if t.taker_buys else -1) for t in recent)
-            / 1e6,
+            else 10 * sum(t.price * t.quantity * (1 if t.taker_buys else -1) for t in recent) / 1e6,
             20 * (best_asks[0] - best_bids[0]) / 1e6 / max(0.01, up_mid),
             None if counted is None else len(counted) / 10 / 10,
             self.large(now),
