@@ -14,12 +14,11 @@ from helpers.domain import (
     MICROS,
     BookLevels,
     BookProblem,
-    BookView,
-    FeeSchedule,
     MarketState,
     Outcome,
     Position,
     Snapshot,
+    exit_value_micros,
 )
 
 BOOK_STALE_SECONDS: Final = 30.0
@@ -143,7 +142,8 @@ def _position_features(snapshot: Snapshot, position: Position) -> tuple[float, .
     if outcome is None:
         return (0.0, 0.0, 0.0, time_remaining)
     side = 1.0 if outcome is Outcome.UP else -1.0
-    pnl = _pnl(snapshot.book(outcome), position, market.fees)
+    cost = position.cost_micros
+    pnl = (exit_value_micros(snapshot, position) - cost) / cost if cost > 0 else 0.0
     return (1.0, side, PNL_SCALE * pnl, time_remaining)
 
 
@@ -180,22 +180,3 @@ def _expansion(hour: float | None, day: float | None) -> float | None:
     if hour is None or day is None:
         return None
     return hour / (day / HOURS_A_DAY) - 1.0 if day else 0.0
-
-
-def _pnl(book: BookView, position: Position, fees: FeeSchedule) -> float:
-    """Return unrealised PnL over cost at what the displayed bids would pay, net of the fee.
-
-    Shares beyond the displayed levels are worth nothing here: nobody shows a bid for them.
-    """
-    cost = position.cost_micros
-    if cost <= 0:
-        return 0.0
-    left = position.shares_micros
-    value = 0
-    for price, shares in book.bids:
-        if left <= 0:
-            break
-        sold = min(left, shares)
-        value += sold * price // MICROS - fees.taker_fee_micros(sold, price)
-        left -= sold
-    return (value - cost) / cost

@@ -119,7 +119,7 @@ def level(
 
 
 class MarketStream:
-    """A seeded market: both books, quotes and trades, with duplicates and late frames among them."""
+    """A seeded market: books, quotes and trades, with duplicates and late frames among them."""
 
     def __init__(self, seed: int, start_ns: int = START_NS, mean_gap_seconds: float = 0.4) -> None:
         self._random = random.Random(seed)

@@ -1,4 +1,4 @@
-"""The board's windows and the 18 features again, slowly: every number from the whole list of events.
+"""The windows and the 18 features again, slowly: every number from the whole list of events.
 
 Shares no code with what it checks.
 """
@@ -6,6 +6,7 @@ Shares no code with what it checks.
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -43,7 +44,9 @@ class PlainMarket:
                 self.stamps.append(event.venue_ns)
         elif isinstance(event, Trade):
             last_trade = self.trades[-1] if self.trades else None
-            if not last_trade or event.trade_id > last_trade.trade_id:
+            # The first quote claims the asset for its source; trades before count for nothing.
+            newer = not last_trade or event.trade_id > last_trade.trade_id
+            if self.quotes and newer:
                 self.trades.append(event)
         elif isinstance(event, BookSnapshot):
             self.bids[event.token] = {round(x.price * 1e6): round(x.size * 1e6) for x in event.bids}
@@ -130,7 +133,7 @@ class PlainMarket:
         if not self.trades:
             return None
         known = self.trades[0].venue_ns // MINUTE + 1
-        for before, after in zip(self.quotes, self.quotes[1:], strict=False):
+        for before, after in itertools.pairwise(self.quotes):
             if after.venue_ns - before.venue_ns > MINUTE:
                 known = max(known, after.venue_ns // MINUTE + 1)
         minute = now // MINUTE
@@ -150,7 +153,7 @@ class PlainMarket:
         if len(known) < 60:
             return None
         return statistics.pstdev(
-            later / earlier - 1 for earlier, later in zip(known, known[1:], strict=False)
+            later / earlier - 1 for earlier, later in itertools.pairwise(known)
         )
 
     def grid_sd(self, now_ns: int) -> float | None:

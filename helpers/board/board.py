@@ -84,8 +84,6 @@ class Board:
         self._fast: dict[Asset, FastMarket] = {}
         self._early_candles: dict[Asset, Candles] = {}
         """Bars that came before it was known which source counts."""
-        self._trade_stream: set[Asset] = set()
-        """Assets whose ``@trade`` came: their aggregated trades no longer count."""
         self._depth: dict[tuple[Source, Asset], DepthBook] = {}
         self._depth_suspects: dict[tuple[Source, Asset], None] = {}
         self._references: dict[Asset, ReferencePrice] = {}
@@ -258,15 +256,9 @@ class Board:
             return
         source = trade.source
         if source is fast.source:
-            if source is Source.BINANCE_PUBLIC:
-                self._trade_stream.add(trade.asset)
             fast.trade(trade)
-        elif (
-            source is Source.BINANCE_MARKET
-            and fast.source is Source.BINANCE_PUBLIC
-            and trade.asset not in self._trade_stream
-        ):
-            fast.trade(trade)
+        elif source is Source.BINANCE_MARKET and fast.source is Source.BINANCE_PUBLIC:
+            fast.fallback_trade(trade)
 
     def _on_partial_depth(self, depth: PartialDepth) -> None:
         fast = self._fast.get(depth.asset)
@@ -275,7 +267,6 @@ class Board:
 
     def _claim(self, asset: Asset, source: Source) -> FastMarket:
         fast = self._fast[asset] = FastMarket(source, self._clocks[source], self._seen)
-        self._trade_stream.discard(asset)
         candles = self._early_candles.pop(asset, None)
         if candles is not None and _warms(candles.source, source):
             fast.warm(candles)

@@ -5,6 +5,8 @@ Up and Down are separate books; neither is ever derived from the other (I27).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from helpers.board.anomalies import Anomalies
@@ -18,7 +20,6 @@ from helpers.domain import (
     BookProblem,
     BookSnapshot,
     BookView,
-    Level,
     LevelChange,
     Side,
 )
@@ -35,6 +36,20 @@ SUSPECT_AGAIN_NS: Final = 5 * NS_PER_SECOND
 NO_BID: Final = 0
 NO_ASK: Final = MICROS
 """An empty side's best price: as the venue says it, and never crossed."""
+FINEST_TICK_MICROS: Final = 100
+"""The finest grid the venue has (0.0001); any other tick is an unknown fact, and nothing fits."""
+
+
+@cache
+def price_grid(tick_micros: int) -> Mapping[float, int]:
+    """Return every price of a grid, as the wire's decimal decodes, with its micros.
+
+    One look-up both converts a price and proves it on the grid. Empty for a tick we do not know.
+    """
+    if tick_micros < FINEST_TICK_MICROS or MICROS % tick_micros:
+        return {}
+    # The quotient of two exact integers is the float nearest to the decimal, as parsing gives.
+    return {price / MICROS: price for price in range(tick_micros, MICROS, tick_micros)}
 
 
 class OutcomeBook:
@@ -47,6 +62,7 @@ class OutcomeBook:
         "best_bid",
         "bid_price",
         "bids",
+        "grid",
         "received_ns",
         "snapshot_ns",
         "suspected_ns",
@@ -59,6 +75,7 @@ class OutcomeBook:
     def __init__(self, token: str, tick_micros: int) -> None:
         self.token = token
         self.tick_micros = tick_micros
+        self.grid = price_grid(tick_micros)
         self.bids: dict[int, float] = {}
         self.asks: dict[int, float] = {}
         self.best_bid = NO_BID
@@ -72,6 +89,11 @@ class OutcomeBook:
         """When the newest snapshot was received: it shows the book as it was then."""
         self.suspected_ns = 0
         self.synchronised = False
+
+    def set_tick(self, tick_micros: int) -> None:
+        """Take another grid; levels of the old one must be replaced by the caller."""
+        self.tick_micros = tick_micros
+        self.grid = price_grid(tick_micros)
 
     def problem(self) -> BookProblem:
         """Return why the book must not be traded on."""
@@ -186,10 +208,18 @@ class Books:
                 self._anomalies.add("out_of_order")
                 return
             venue_ns = book.venue_ns
-        if event.tick_micros:
-            book.tick_micros = event.tick_micros
-        book.bids = self._levels(event.bids, book.tick_micros)
-        book.asks = self._levels(event.asks, book.tick_micros)
+        if event.tick_micros and event.tick_micros != book.tick_micros:
+            book.set_tick(event.tick_micros)
+        grid = book.grid
+        try:
+            bids = {grid[level.price]: level.size for level in event.bids if level.size > 0.0}
+            asks = {grid[level.price]: level.size for level in event.asks if level.size > 0.0}
+        except KeyError:
+            # The grid is not the one we know, so neither is what a change would mean.
+            self._suspect(book, event.received_ns, "off_grid_price")
+            return
+        book.bids = bids
+        book.asks = asks
         book.best_bid = max(book.bids, default=NO_BID)
         book.best_ask = min(book.asks, default=NO_ASK)
         book.bid_price = book.best_bid / MICROS
@@ -200,18 +230,6 @@ class Books:
         self._suspects.pop(event.token, None)
         if book.best_bid >= book.best_ask:
             self._anomalies.add("crossed")
-
-    def _levels(self, levels: tuple[Level, ...], tick_micros: int) -> dict[int, float]:
-        kept: dict[int, float] = {}
-        for level in levels:
-            price = int(level.price * 1e6 + 0.5)
-            if not level.size > 0.0:
-                continue
-            if price % tick_micros:
-                self._anomalies.add("off_grid_price")
-                continue
-            kept[price] = level.size
-        return kept
 
     def change(self, event: BookChange) -> None:
         """Apply changed levels in place, and compare our best prices with the venue's."""
@@ -227,8 +245,8 @@ class Books:
             if venue_ns < book.venue_ns or not book.synchronised:
                 self._refuse(book, received_ns)
                 continue
-            price = int(change.price * 1e6 + 0.5)
-            if price % book.tick_micros:
+            price = book.grid.get(change.price)
+            if price is None:
                 self._suspect(book, received_ns, "off_grid_price")
                 continue
             size = change.size
@@ -237,7 +255,7 @@ class Books:
                     book.bids[price] = size
                     if price > book.best_bid:
                         book.best_bid = price
-                        book.bid_price = price / 1e6
+                        book.bid_price = change.price
                 else:
                     book.bids.pop(price, None)
                     if price == book.best_bid:
@@ -246,7 +264,7 @@ class Books:
                 book.asks[price] = size
                 if price < book.best_ask:
                     book.best_ask = price
-                    book.ask_price = price / 1e6
+                    book.ask_price = change.price
             else:
                 book.asks.pop(price, None)
                 if price == book.best_ask:
@@ -322,5 +340,5 @@ class Books:
             return
         if tick_micros == book.tick_micros:
             return
-        book.tick_micros = tick_micros
+        book.set_tick(tick_micros)
         self._suspect(book, received_ns, "tick_changed")

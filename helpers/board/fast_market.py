@@ -66,6 +66,7 @@ class FastMarket:
     __slots__ = (
         "_anomalies",
         "_clock",
+        "_fallback_id",
         "_flow",
         "_large",
         "_minute_cache",
@@ -77,7 +78,6 @@ class FastMarket:
         "_trade_ns",
         "_trade_received_ns",
         "_trade_refusals",
-        "_trade_source",
         "_trades",
         "_update_id",
         "_volumes",
@@ -111,7 +111,8 @@ class FastMarket:
         self._trade_id = 0
         self._trade_ns = 0
         self._trade_received_ns = 0
-        self._trade_source = self.source
+        self._fallback_id = 0
+        """Id of the last trade if it came over the fallback stream, 0 if not."""
         self._next_minute_ns = 0
         self._flow = DecayedFlow()
         self._trades = TradeWindows()
@@ -180,9 +181,9 @@ class FastMarket:
         """Take a trade of the source (or of its fallback stream); duplicates are dropped."""
         trade_id = trade.trade_id
         venue_ns = trade.venue_ns or trade.received_ns - self._clock.median_ns
-        if trade.source is not self._trade_source:
-            self._trade_source = trade.source
-            self._trade_id = 0
+        if self._fallback_id:
+            # The stream we wanted came after all; its ids are of another kind.
+            self._trade_id = self._fallback_id = 0
         if ((trade_id <= self._trade_id and trade_id) or venue_ns < self._trade_ns) and (
             not self._trades_start_over(trade_id, trade.received_ns)
         ):
@@ -208,6 +209,13 @@ class FastMarket:
         clock.countdown -= 1
         if not clock.countdown:
             clock.add(trade.received_ns, trade.venue_ns)
+
+    def fallback_trade(self, trade: Trade) -> None:
+        """Take an aggregated trade, as long as no trade of the source itself has come."""
+        if self._fallback_id == self._trade_id:
+            self._fallback_id = 0
+            self.trade(trade)
+            self._fallback_id = self._trade_id
 
     def _trades_start_over(self, trade_id: int, received_ns: int) -> bool:
         if trade_id and trade_id == self._trade_id:

@@ -123,10 +123,12 @@ class TradeWindows:
 class LargeTrade:
     """The flag of an outsized trade and its decay."""
 
-    __slots__ = ("_flagged_ns", "_order", "_sorted")
+    __slots__ = ("_flagged_ns", "_oldest", "_order", "_sorted")
 
     def __init__(self) -> None:
-        self._order: deque[int] = deque()
+        self._order: list[int] = []
+        """The last 100 as a ring; ``_oldest`` is the place of the next to go, once it is full."""
+        self._oldest = 0
         self._sorted: list[int] = []
         self._flagged_ns = 0
 
@@ -134,14 +136,17 @@ class LargeTrade:
         """Compare a trade with the 100 before it, then count it among them."""
         ordered = self._sorted
         order = self._order
-        if len(ordered) == LARGE_TRADE_SAMPLES:
+        if len(order) < LARGE_TRADE_SAMPLES:
+            order.append(micros)
+        else:
             # Twice the median, so that the mean of the middle two stays an integer.
-            twice_median = ordered[49] + ordered[50]
-            if 2 * micros > LARGE_TRADE_MULTIPLE * twice_median:
+            if 2 * micros > LARGE_TRADE_MULTIPLE * (ordered[49] + ordered[50]):
                 self._flagged_ns = venue_ns
-            del ordered[bisect_left(ordered, order.popleft())]
+            oldest = self._oldest
+            del ordered[bisect_left(ordered, order[oldest])]
+            order[oldest] = micros
+            self._oldest = oldest + 1 if oldest < LARGE_TRADE_SAMPLES - 1 else 0
         insort(ordered, micros)
-        order.append(micros)
 
     def read(self, venue_ns: int) -> float | None:
         """Return 1 at a large trade, x 0.7 every 5 s since; cold until 100 trades were seen."""
