@@ -22,7 +22,7 @@ from helpers.domain import (
     Mode,
     Outcome,
     Position,
-    PositionClosed,
+    RoundTrip,
     Side,
 )
 from helpers.ledger import Ledger, LedgerError
@@ -138,7 +138,7 @@ def test_a_closed_position_is_told_once() -> None:
     assert ledger.apply(part) is None
     assert ledger.apply(at(FillStatus.FAILED, part)) is None
     closed = ledger.apply(at(FillStatus.MATCHED, sale))
-    assert closed == PositionClosed(
+    assert closed == RoundTrip(
         market=MARKET.slug,
         outcome=Outcome.UP,
         shares_micros=10 * MICROS,
@@ -301,7 +301,7 @@ def test_a_fill_that_is_heard_of_after_the_resolution_is_paid_at_once() -> None:
     closed = ledger.apply(BUY)
     assert closed is not None
     assert closed.pnl_micros == 10 * MICROS - 5_474_370
-    assert (closed.opened_ns, closed.at_ns, closed.reason) == (NOW_NS, NOW_NS, "settled")
+    assert (closed.opened_ns, closed.closed_ns, closed.how) == (NOW_NS, NOW_NS, "settled")
     assert ledger.position(MARKET.slug) == Position(MARKET.slug)
     assert_conserved(ledger)
 

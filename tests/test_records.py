@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.records import KIND_OF_TYPE, TYPE_OF_KIND, decode_body, encode_body
-from helpers.domain import Body, RoundTrip, Rejected, StrikeSeen
+from helpers.domain import Body, Rejected, StrikeSeen
 from tests.journal_samples import EVERY_BODY, decision, refused
 
 

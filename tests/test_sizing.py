@@ -19,7 +19,13 @@ from helpers.domain import (
     Side,
     Unsized,
 )
-from helpers.order_rules import TICKS_MICROS, OrderAmounts, clean_lot_micros, floor_shares, taker_amounts
+from helpers.order_rules import (
+    TICKS_MICROS,
+    OrderAmounts,
+    clean_lot_micros,
+    floor_shares,
+    taker_amounts,
+)
 from helpers.sizing import Limits, exit_intent, size
 from tests.trading_builders import (
     CLOSES_NS,
