@@ -140,14 +140,17 @@ def test_a_closed_position_is_told_once() -> None:
     closed = ledger.apply(at(FillStatus.MATCHED, sale))
     assert closed == RoundTrip(
         market=MARKET.slug,
+        asset=MARKET.asset,
         outcome=Outcome.UP,
         shares_micros=10 * MICROS,
         cost_micros=5_474_370,
         proceeds_micros=6_000_000 - 168_000,
         fees_micros=168_000 + 174_370,
-        reason="sold",
+        pnl_micros=5_832_000 - 5_474_370,
         opened_ns=NOW_NS,
-        at_ns=NOW_NS + SECOND,
+        closed_ns=NOW_NS + SECOND,
+        how="sold",
+        entry_price_micros=530_000,
     )
     assert closed is not None
     assert ledger.realised_micros == closed.pnl_micros
