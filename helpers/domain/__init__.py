@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from helpers.domain.feed_events import (
     AssetPrice,
+    BestPrice,
     BestPrices,
     BookChange,
     BookSnapshot,
@@ -107,6 +108,7 @@ __all__ = [
     "Approved",
     "Asset",
     "AssetPrice",
+    "BestPrice",
     "BestPrices",
     "BookChange",
     "BookLevels",
