@@ -155,9 +155,9 @@ def test_trade_side() -> None:
 
 
 def test_only_trades_on_the_book_count() -> None:
-    """RPI, NA, insurance and ADL prints are no trades of the book; no ``X`` means there is none."""
+    """RPI, NA, insurance and ADL prints are no trades of the book, nor are unknown ones."""
     untold = {name: value for name, value in TRADE.items() if name != "X"}
-    others = [{**TRADE, "X": kind} for kind in ("RPI", "INSURANCE_FUND", "ADL")]
+    others = [{**TRADE, "X": kind} for kind in ("RPI", "INSURANCE_FUND", "ADL", "NEW")]
     nothing = {**TRADE, "X": "NA", "p": "0", "q": "0"}
     events, skipped = futures(
         *(combined("ethusdt@trade", payload) for payload in [untold, *others, nothing])
@@ -167,6 +167,7 @@ def test_only_trades_on_the_book_count() -> None:
         "ignored:trade ADL": 1,
         "ignored:trade INSURANCE_FUND": 1,
         "ignored:trade NA": 1,
+        "ignored:trade NEW": 1,
         "ignored:trade RPI": 1,
     }
 

@@ -96,6 +96,13 @@ def test_sources_of_tapes() -> None:
     assert Ingest.source_of("kraken") is None
 
 
+def test_reader_of_one_source() -> None:
+    """A reader's own door is the same parser, with the same counts."""
+    ingest = Ingest()
+    assert list(ingest.parser_of(Source.GAMMA)("{", 9)) == []
+    assert ingest.skipped_rows() == (("gamma malformed:not JSON", 1),)
+
+
 def test_user_frames_are_no_feed_events() -> None:
     """The user channel is the executor's."""
     ingest = Ingest()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from helpers.domain.errors import LedgerError
 from helpers.domain.feed_events import (
     AssetPrice,
+    BestPrice,
     BestPrices,
     BookChange,
     BookSnapshot,
@@ -124,6 +125,7 @@ __all__ = [
     "Approved",
     "Asset",
     "AssetPrice",
+    "BestPrice",
     "BestPrices",
     "Body",
     "BookChange",

@@ -15,6 +15,8 @@ USD_M: Final = 1
 """``st`` of a USD-M row; COIN-M rows carry 2 and are dropped (reference 0, fact 8)."""
 ORDER_BOOK_TRADE: Final = "MARKET"
 """``X`` of a trade on the book; RPI, NA, INSURANCE_FUND and ADL are none (reference 0, fact 6)."""
+Execution = Literal["MARKET", "RPI", "NA", "INSURANCE_FUND", "ADL"]
+"""Known values of ``X``: a literal costs no string; an unknown value takes the slow way."""
 NO_PREVIOUS: Final = -1
 """Stands for ``pu`` on spot, which sends none."""
 
@@ -80,7 +82,7 @@ class BookTrade(Wire, frozen=True, tag_field="e", tag="trade"):
     quantity: Size = field(name="q")
     trade_ms: Milliseconds = field(name="T")
     buyer_is_maker: bool = field(name="m")
-    execution: str = field(name="X", default=ORDER_BOOK_TRADE)
+    execution: Execution = field(name="X", default=ORDER_BOOK_TRADE)
     margin: Literal[1] = field(name="st", default=USD_M)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from helpers.domain import BookSnapshot, FeedEvent, Source
@@ -106,6 +106,10 @@ class Ingest:
     def parse(self, source: Source, raw: bytes | str, received_ns: int) -> Sequence[FeedEvent]:
         """Return the events of one frame of a source; never raises."""
         return self._parse[source](raw, received_ns)
+
+    def parser_of(self, source: Source) -> Callable[[bytes | str, int], Sequence[FeedEvent]]:
+        """Return ``parse`` of one source, for a reader that has one: it saves a call a frame."""
+        return self._parse[source]
 
     def skipped_rows(self) -> tuple[tuple[str, int], ...]:
         """Return (source and name, count) of everything that became no event."""

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from helpers.domain import (
     NS_PER_MS,
+    BestPrice,
     BestPrices,
     BookChange,
     BookSnapshot,
@@ -29,7 +30,6 @@ from helpers.domain import (
     TickSize,
     to_micros,
 )
-from helpers.domain.feed_events import BestPrice
 from helpers.feeds.skipped import Skipped
 from helpers.feeds.wire import (
     UNREADABLE,
