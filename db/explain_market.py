@@ -90,7 +90,7 @@ class MarketStory:
         """Take an approval and return the order it becomes."""
         opens = approved.intent.opens
         position = self._round_for(opens=opens)
-        order = Order(approved, self._decision, position)
+        order = Order(approved, self._decision, self.strike, position)
         (position.entries if opens else position.exits).append(order)
         self._may_merge = False
         if approved.at_ns >= self._since_ns:

@@ -20,6 +20,7 @@ from helpers.domain import (
     RoundTrip,
     Settled,
     Side,
+    StrikeSeen,
     Submission,
 )
 
@@ -32,10 +33,18 @@ DUST_MICROS: Final = 10_000
 class Order:
     """An approved order and what is known of it so far."""
 
-    def __init__(self, approved: Approved, decision: Decision | None, position: Round) -> None:
+    def __init__(
+        self,
+        approved: Approved,
+        decision: Decision | None,
+        strike: StrikeSeen | None,
+        position: Round,
+    ) -> None:
         self.intent: OrderIntent = approved.intent
         self.at_ns = approved.at_ns
         self.decision = decision
+        self.strike = strike
+        """As it was known then; a better one may have come since."""
         self.position = position
         self.submission: Submission | None = None
         self.state = ""
@@ -143,6 +152,7 @@ def _order(order: Order) -> OrderSeen:
         state=order.state,
         fills=tuple(_fill(fill) for fill in order.fills.values()),
         decision=None if order.decision is None else _decision(order.decision),
+        strike=order.strike,
     )
 
 

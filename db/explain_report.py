@@ -82,6 +82,8 @@ class OrderSeen(Message, frozen=True):
     fills: tuple[FillSeen, ...]
     decision: DecisionSeen | None
     """The decision of that market just before, ``None`` when the journal has none."""
+    strike: StrikeSeen | None
+    """The price to beat as it was known then; a better one may have come later."""
 
 
 class EntrySeen(Message, frozen=True):

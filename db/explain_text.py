@@ -24,7 +24,7 @@ from db.explain_report import (
     Report,
     RunSeen,
 )
-from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, ResolutionSeen, RuleValue
+from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, ResolutionSeen, RuleValue, StrikeSeen
 
 WIDTH: Final = 100
 """Columns."""
@@ -195,17 +195,17 @@ def _entry_lines(report: Report, last: int) -> Iterator[str]:
     yield f"ENTRIES{_of(min(last, len(entries)), total)}"
     for entry, market in entries[-last:]:
         yield ""
-        yield from _one_entry(entry, market)
+        yield from _one_entry(entry, market.slug)
 
 
-def _one_entry(entry: EntrySeen, market: MarketReport) -> Iterator[str]:
+def _one_entry(entry: EntrySeen, slug: str) -> Iterator[str]:
     order = entry.order
-    yield f"{moment(order.at_ns)}  {market.slug}"
+    yield f"{moment(order.at_ns)}  {slug}"
     yield from _labelled("order", _order_words(order))
     if order.decision is None:
         yield from _labelled("saw", "the decision behind it is not in the journal")
     else:
-        yield from _decision_lines(order.decision, market)
+        yield from _decision_lines(order.decision, order.strike)
     yield from _answer_lines(order)
     for leaving in entry.exits:
         yield from _labelled("exit", f"{moment(leaving.at_ns)} {_order_words(leaving)}")
@@ -233,7 +233,7 @@ def _order_words(order: OrderSeen) -> str:
     )
 
 
-def _decision_lines(decision: DecisionSeen, market: MarketReport) -> Iterator[str]:
+def _decision_lines(decision: DecisionSeen, known: StrikeSeen | None) -> Iterator[str]:
     yield from _labelled(
         "policy",
         f"{decision.action}: hold {decision.probability_hold:.2f}, buy "
@@ -242,7 +242,7 @@ def _decision_lines(decision: DecisionSeen, market: MarketReport) -> Iterator[st
     )
     if decision.reason:
         yield from _labelled("because", decision.reason)
-    strike = f", strike {market.strike.price:,.2f}" if market.strike is not None else ""
+    strike = f", strike {known.price:,.2f} ({known.rung.value})" if known is not None else ""
     yield from _labelled(
         "saw",
         f"Up bid {_best(decision.up_bid_micros)}, ask {_best(decision.up_ask_micros)}, fast mid "

@@ -51,7 +51,7 @@ class HistoryNote(Protocol):
     """What a policy with a memory says of one market."""
 
     @property
-    def depth(self) -> int:
+    def history_depth(self) -> int:
         """Return how many states its history holds."""
         ...
 
@@ -107,7 +107,7 @@ class Narrator:
                 "history",
                 at_ns=at_ns,
                 market=market,
-                depth=note.depth,
+                depth=note.history_depth,
                 norm=round(note.encoder_norm, 3),
             )
 

@@ -13,6 +13,7 @@ from helpers.domain import (
     Outcome,
     Refused,
     ResolutionSeen,
+    Settled,
     Unsized,
 )
 
@@ -36,6 +37,7 @@ class Scorecard:
         self.decisions: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.unsized: Counter[str] = Counter()
+        self.settled: Counter[str] = Counter()
         self._open: dict[str, _Sums] = {}
         self._scored = 0
         self._policy_error = 0.0
@@ -50,6 +52,8 @@ class Scorecard:
             self.refusals[body.failures[0].rule] += 1
         elif isinstance(body, Unsized):
             self.unsized[body.failure.rule] += 1
+        elif isinstance(body, Settled):
+            self.settled["at 1" if body.won else "at 0"] += 1
         elif isinstance(body, ResolutionSeen):
             self._resolve(market, body.outcome)
 
@@ -75,15 +79,14 @@ class Scorecard:
     def _note(self, market: str, decision: Decision) -> None:
         if not (decision.up_bid_micros and decision.up_ask_micros):
             return
-        _, buy, sell = decision.probabilities
-        if buy + sell <= 0.0:
+        policy = decision.forecast_up
+        if policy < 0.0:
             return
         sums = self._open.get(market)
         if sums is None:
             if len(self._open) >= MARKETS_REMEMBERED_MAXIMUM:
                 del self._open[next(iter(self._open))]
             sums = self._open[market] = _Sums()
-        policy = buy / (buy + sell)
         quoted = (decision.up_bid_micros + decision.up_ask_micros) / (2 * MICROS)
         sums.count += 1
         sums.policy += policy

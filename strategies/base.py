@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from helpers.domain import Action, Decision, MarketState
+from helpers.domain import NO_FORECAST, Action, Decision, MarketState
 
 __all__ = [
     "Action",
@@ -73,6 +73,7 @@ def decision_from(
     value: float,
     model_id: str,
     reason: str,
+    forecast_up: float = NO_FORECAST,
 ) -> Decision:
     """Build a decision that carries what it was made from."""
     snapshot = state.snapshot
@@ -91,4 +92,5 @@ def decision_from(
         up_ask_micros=up.asks[0][0] if up.asks else 0,
         fast_mid=snapshot.fast.mid,
         seconds_to_close=snapshot.seconds_to_close,
+        forecast_up=forecast_up,
     )

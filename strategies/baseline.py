@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from helpers.domain import (
     MICROS,
+    NO_FORECAST,
     Action,
     BookProblem,
     BookView,
@@ -43,6 +44,8 @@ class Judgement(NamedTuple):
     reason: str
     probabilities: tuple[float, float, float] | None = None
     """The distribution drawn from, of a rule that draws; else it follows from the confidence."""
+    forecast_up: float = NO_FORECAST
+    """Probability that Up wins, of a rule that has one."""
 
 
 class Baseline(ABC):
@@ -78,6 +81,7 @@ class Baseline(ABC):
             judgement.value,
             self.model_id,
             judgement.reason,
+            judgement.forecast_up,
         )
 
 

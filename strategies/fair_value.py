@@ -16,13 +16,11 @@ from helpers.domain import (
     MarketState,
     Outcome,
     Snapshot,
-    Strike,
     StrikeRung,
 )
 from strategies.baseline import (
     Baseline,
     Judgement,
-    close,
     held_outcome,
     hold,
     taker_fee_per_share,
@@ -59,11 +57,14 @@ class _Average:
 class FairValue(Baseline):
     """Buys the outcome whose fair price exceeds ask, fee and margin; holds it to resolution.
 
-    Price S. With a strike that is our own proxy (``FAST_PROXY``), and in 1 h markets, which settle
-    on Binance itself, S is the fast mid: same source as the strike. With a venue strike S is the
-    settlement source's latest price where one was seen, because the fast market has a basis to it;
-    else the fast mid. Where that latest price is itself a 60 s average it lags the market by half a
-    minute, which is not corrected here.
+    What is held is never sold: a sale pays a second fee, and where a bid looks dear near 0 or 1 it
+    is the model that is least to be trusted. Waits for a strike the venue gave; our own proxy
+    (``FAST_PROXY``) would be a guess, wrong by as much as a quiet window moves.
+
+    Price S: the settlement source's latest price where one was seen, because the fast market has a
+    basis to it, else the fast mid; in 1 h markets, which settle on Binance itself, always the fast
+    mid. Where that latest price is itself a 60 s average it lags the market by half a minute,
+    which is not corrected here.
     """
 
     name = "fair_value"
@@ -76,18 +77,20 @@ class FairValue(Baseline):
         self._averages = PerMarket[_Average]()
 
     def judge(self, state: MarketState) -> Judgement:
-        """Return BUY or SELL where an outcome is cheap, the close where the bid is dear."""
+        """Return BUY or SELL where an outcome is cheap; HOLD whatever is held."""
         snapshot = state.snapshot
         strike, volatility = snapshot.strike, snapshot.fast.volatility_per_sqrt_second
         if strike is None or strike.price <= 0:
             return hold("the strike is not known")
+        if strike.rung is StrikeRung.FAST_PROXY:
+            return hold("the venue's strike is not known yet, only our own proxy of it")
         if volatility is None:
             return hold("the fast market's volatility is not known yet")
         if snapshot.seconds_to_close <= 0:
             return hold("the window has ended")
         if snapshot.fast.mid <= 0:
             return hold("the fast market has no price")
-        price, basis = _price_and_basis(snapshot, strike)
+        price, basis = _price_and_basis(snapshot)
         fair = probability_up(
             price=price,
             strike=strike.price,
@@ -98,7 +101,8 @@ class FairValue(Baseline):
             basis_sd=basis,
         )
         held = held_outcome(state)
-        return self._enter(snapshot, fair) if held is None else self._exit(snapshot, held, fair)
+        answer = self._enter(snapshot, fair) if held is None else _keep(held, fair)
+        return answer._replace(forecast_up=fair)
 
     def _enter(self, snapshot: Snapshot, fair: float) -> Judgement:
         why = f"fair Up {fair:.3f}"
@@ -119,18 +123,6 @@ class FairValue(Baseline):
                 best = Judgement(action, confidence, edge, reason)
         return best
 
-    def _exit(self, snapshot: Snapshot, held: Outcome, fair: float) -> Judgement:
-        worth = fair if held is Outcome.UP else 1.0 - fair
-        book = snapshot.book(held)
-        why = f"holding {held}, worth {worth:.3f}"
-        if not tradable(book):
-            return hold(f"{why}; its book is {book.problem.value or 'empty'}")
-        bid = book.bids[0][0] / MICROS
-        gain = bid - taker_fee_per_share(snapshot.market.fees, bid) - worth
-        if gain > self._margin:
-            return close(held, f"{why}, bid {bid:.3f} is dear by {gain:.3f}", gain)
-        return hold(f"{why}, bid {bid:.3f}: to resolution")
-
     def _realised_mean(self, snapshot: Snapshot, price: float) -> float:
         if snapshot.seconds_to_close >= AVERAGE_SECONDS:
             return price
@@ -148,6 +140,11 @@ class FairValue(Baseline):
     def forget(self, market: str) -> None:
         """Drop the running mean of a market that has rolled."""
         self._averages.forget(market)
+
+
+def _keep(held: Outcome, fair: float) -> Judgement:
+    worth = fair if held is Outcome.UP else 1.0 - fair
+    return hold(f"holding {held}, worth {worth:.3f}, to resolution")
 
 
 def probability_up(
@@ -188,10 +185,10 @@ def probability_up(
     return 0.5 * math.erfc(-distance / (sd * math.sqrt(2.0)))
 
 
-def _price_and_basis(snapshot: Snapshot, strike: Strike) -> tuple[float, float]:
+def _price_and_basis(snapshot: Snapshot) -> tuple[float, float]:
     if snapshot.market.window_seconds == HOURLY_SECONDS:
         return snapshot.fast.mid, 0.0
-    if strike.rung is not StrikeRung.FAST_PROXY and snapshot.reference_price > 0:
+    if snapshot.reference_price > 0:
         return snapshot.reference_price, 0.0
     return snapshot.fast.mid, BASIS_SD
 

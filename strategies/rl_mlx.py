@@ -13,7 +13,7 @@ from typing import Final
 import mlx.core as mx
 import numpy as np
 
-from helpers.domain import FEATURE_NAMES, Action, Decision, MarketState, Message
+from helpers.domain import FEATURE_NAMES, NO_FORECAST, Action, Decision, MarketState, Message
 from strategies.base import decision_from, entropy_nats
 from strategies.history import HISTORY_LENGTH, StateHistory
 from strategies.networks import Actor, ActorCritic, Architecture, Critic, TemporalEncoder
@@ -147,7 +147,11 @@ class RLStrategy:
             f"p_{_ACTION_NAMES[chosen]}={probabilities[chosen]:.2f} "
             f"entropy={entropy_nats(probabilities):.2f}"
         )
-        return decision_from(state, Action(chosen), probabilities, value, self._model_id, reason)
+        _, buy, sell = probabilities
+        forecast_up = buy / (buy + sell) if buy + sell > 0.0 else NO_FORECAST
+        return decision_from(
+            state, Action(chosen), probabilities, value, self._model_id, reason, forecast_up
+        )
 
     def _choose(self, probabilities: tuple[float, float, float]) -> int:
         if self._sampler is None:

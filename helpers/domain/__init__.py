@@ -76,6 +76,7 @@ from helpers.domain.records import (
     StrikeSeen,
 )
 from helpers.domain.views import (
+    NO_FORECAST,
     BookLevels,
     BookView,
     Decision,
@@ -117,6 +118,7 @@ __all__ = [
     "FEATURE_VERSION",
     "GRID_NS",
     "MICROS",
+    "NO_FORECAST",
     "NS_PER_MS",
     "NS_PER_SECOND",
     "Accepted",

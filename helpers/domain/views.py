@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from helpers.domain.market import Market
 from helpers.domain.words import (
     FEATURE_VERSION,
@@ -15,6 +17,7 @@ from helpers.domain.words import (
     StrikeRung,
 )
 
+NO_FORECAST: Final = -1.0
 BookLevels = tuple[tuple[int, int], ...]
 """(price_micros, shares_micros), best first."""
 
@@ -160,6 +163,8 @@ class Decision(Message, frozen=True):
     up_ask_micros: int
     fast_mid: float
     seconds_to_close: float
+    forecast_up: float = NO_FORECAST
+    """Probability that Up wins as the policy sees it; ``NO_FORECAST`` where it has no view."""
 
 
 def exit_value_micros(snapshot: Snapshot, position: Position) -> int:
