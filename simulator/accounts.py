@@ -186,6 +186,12 @@ class Accounts:
             entry for entry in self._unseen if entry[1].name != name or entry[2] != asset
         )
 
+    def forget(self, asset: str) -> None:
+        """Drop every holding of an asset that no longer exists."""
+        for account in self._accounts.values():
+            account.holdings.pop(asset, None)
+        self._unseen = deque(entry for entry in self._unseen if entry[2] != asset)
+
     def advance(self, now_ns: int) -> None:
         """Let credits be seen whose lag is over."""
         while self._unseen and self._unseen[0][0] <= now_ns:

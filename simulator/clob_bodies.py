@@ -135,14 +135,19 @@ def trades_page(
     return _envelope([_trade_row(trade, frames, prefix) for trade in shown], following)
 
 
-def balance_allowance(account: Account, asset: str) -> str:
-    """Return the venue's cached view of an asset and the allowances (reference H.3)."""
+def balance_allowance(account: Account, asset: str, signature_type: int) -> str:
+    """Return the venue's cached view of an asset and the allowances (reference H.3).
+
+    Asked with another signature type it is about another wallet of the same key, an empty one (I5).
+    """
+    if signature_type != account.signature_type:
+        return _encode({"balance": "0", "allowances": {EXCHANGE: "0", NEG_RISK_EXCHANGE: "0"}})
     holding = account.holdings.get(asset)
     is_collateral = asset == COLLATERAL
     allowance = account.collateral_allowance if is_collateral else account.conditional_allowance
     return _encode(
         {
-            "balance": str(holding.seen_micros if holding else 0),
+            "balance": str(max(0, holding.seen_micros) if holding else 0),
             "allowances": {EXCHANGE: str(allowance), NEG_RISK_EXCHANGE: "0"},
         }
     )

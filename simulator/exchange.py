@@ -46,12 +46,14 @@ from simulator.order_entry import OrderEntry
 from simulator.order_records import CANCELED, DELAYED, OrderRecord, lock_asset
 from simulator.order_rules import translate
 from simulator.order_signing import (
+    DEPOSIT_SIGNATURE_TYPE,
     EXCHANGE,
     SignedOrder,
     order_hash,
     order_signature_is_valid,
 )
 from simulator.settlement import CONTRACT, VENUE, Settlement
+from simulator.wallets import is_wallet_of
 
 BATCH_ORDERS_MAX: Final = 15
 """Orders of one POST /orders (reference B.2)."""
@@ -137,18 +139,24 @@ class Exchange:
         market.resolved_ns = now_ns
         self._emit(MarketResolved(condition_id, winner, now_ns))
 
-    def retire(self, condition_id: str) -> None:
-        """Forget a resolved market, so that memory stays flat; balances stay.
+    def retire(self, condition_id: str, now_ns: int) -> None:
+        """Forget a resolved and settled market, so that memory stays flat.
 
-        Raises ``ValueError`` while it still trades.
+        Whoever still holds its winner is paid, as the venue's auto-redeem does (reference H.5).
+        Raises ``ValueError`` while it trades or a trade of it is on its way.
         """
         market = self._markets[condition_id]
-        if not market.resolved:
-            raise ValueError(f"market {market.listing.slug} was open, expected a resolved one")
+        if not market.resolved or not self.settlement.is_settled(condition_id):
+            raise ValueError(
+                f"market {market.listing.slug} was open or unsettled, expected resolved and settled"
+            )
         self._collect_rebates(market)
+        for name in self.accounts.names():
+            self._pay_out(market, name, now_ns)
+        for token in (market.listing.up_token, market.listing.down_token):
+            self.accounts.forget(token)
+            del self._entry.tokens[token]
         del self._markets[condition_id]
-        del self._entry.tokens[market.listing.up_token]
-        del self._entry.tokens[market.listing.down_token]
 
     # Orders.
 
@@ -176,9 +184,8 @@ class Exchange:
         if owner_key != request_key:
             return refusals.WRONG_OWNER
         account = known[0]
-        if order.maker.lower() != account.maker_address.lower():
-            return refusals.MAKER_NOT_ALLOWED
-        expected_signer = order.maker if order.signature_type == 3 else account.signer  # noqa: PLR2004 - the type's name
+        by_wallet = order.signature_type == DEPOSIT_SIGNATURE_TYPE
+        expected_signer = order.maker if by_wallet else account.signer
         if order.signer.lower() != expected_signer.lower():
             return refusals.WRONG_SIGNER
         found = self._entry.tokens.get(order.token)
@@ -188,8 +195,13 @@ class Exchange:
             order_id = order_hash(order, EXCHANGE)
         except ValueError:
             return refusals.INVALID_PAYLOAD
+        if not is_wallet_of(order.maker, account.signer):
+            return refusals.MAKER_NOT_ALLOWED
         if not order_signature_is_valid(order, account.signer, EXCHANGE):
             return refusals.INVALID_SIGNATURE
+        if order.maker.lower() != account.maker_address.lower():
+            # Another wallet of the same key: it holds nothing here, and a new EOA may not trade.
+            return refusals.BALANCE if order.signature_type else refusals.MAKER_NOT_ALLOWED
         translated = translate(
             order,
             order_id,
@@ -261,6 +273,10 @@ class Exchange:
         """Return an account's trades as they stand, oldest first."""
         return self.settlement.trades(account)
 
+    def trade(self, account: str, trade_id: str) -> TradeChanged | None:
+        """Return one trade of an account, or ``None``."""
+        return self.settlement.trade(account, trade_id)
+
     def script_settlements(self, *ladders: tuple[SettlementStep, ...]) -> None:
         """Give the coming trades of customers these ladders instead of the ordinary one."""
         self.settlement.script(ladders)
@@ -311,17 +327,7 @@ class Exchange:
         market = self._markets[condition_id]
         if market.winner is None:
             raise ValueError(f"market {market.listing.slug} was open, expected a resolved one")
-        owner = self.accounts.get(account)
-        payout = 0
-        for outcome in Outcome:
-            token = market.listing.token(outcome)
-            shares = owner.holding(token).total_micros
-            if shares > 0:
-                self.accounts.debit(owner, token, shares)
-                self.accounts.update(account, token)
-                payout += shares if outcome is market.winner else 0
-        self._pay(CONTRACT, account, payout, now_ns)
-        return payout
+        return self._pay_out(market, account, now_ns)
 
     def split(self, account: str, condition_id: str, micros: int, now_ns: int) -> None:
         """Turn dollars into as many shares of both tokens; raise ``ValueError`` when short."""
@@ -354,6 +360,19 @@ class Exchange:
             del self._rebates[name]
             self._pay(VENUE, name, due, now_ns)
         return paid
+
+    def _pay_out(self, market: MarketState, account: str, now_ns: int) -> int:
+        owner = self.accounts.get(account)
+        payout = 0
+        for outcome in Outcome:
+            token = market.listing.token(outcome)
+            shares = owner.holding(token).total_micros
+            if shares > 0 or owner.house:  # A house's short shares are paid for, too.
+                self.accounts.debit(owner, token, shares)
+                self.accounts.update(account, token)
+                payout += shares if outcome is market.winner else 0
+        self._pay(CONTRACT, account, payout, now_ns)
+        return payout
 
     def _collect_rebates(self, market: MarketState) -> None:
         for name, due in market.take_rebates():

@@ -76,6 +76,7 @@ class Settlement:
         self._scripted: deque[tuple[SettlementStep, ...]] = deque()
         self._trades: dict[str, Trade] = {}
         self._by_account: dict[str, dict[str, None]] = {}
+        self._unsettled: dict[str, int] = {}
         self._reverted: Callable[[str, int], None] = lambda _account, _now_ns: None
 
     def on_revert(self, callback: Callable[[str, int], None]) -> None:
@@ -107,22 +108,27 @@ class Settlement:
         steps = self._scripted.popleft() if self._scripted else self.ladder
         trade = Trade(facts, moves, parties, steps=deque(steps), updated_ns=facts.matched_ns)
         self._keep(trade)
+        waiting = self._unsettled.get(facts.condition_id, 0)
+        self._unsettled[facts.condition_id] = waiting + 1
         self._tell(trade, facts.matched_ns)
         self._schedule(trade, facts.matched_ns)
 
     def trades(self, account: str) -> tuple[TradeChanged, ...]:
         """Return an account's trades as they stand, oldest first."""
-        views: list[TradeChanged] = []
-        for trade_id in self._by_account.get(account, ()):
-            trade = self._trades[trade_id]
-            maker = dict(trade.parties)[account]
-            views.append(TradeChanged(account, maker, trade.facts, trade.status, trade.updated_ns))
-        return tuple(views)
+        return tuple(
+            self._view(self._trades[trade_id], account)
+            for trade_id in self._by_account.get(account, ())
+        )
 
-    def status(self, trade_id: str) -> FillStatus | None:
-        """Return a trade's rung, ``None`` for an unknown id."""
-        trade = self._trades.get(trade_id)
-        return None if trade is None else trade.status
+    def trade(self, account: str, trade_id: str) -> TradeChanged | None:
+        """Return one trade as it stands, ``None`` when the account has no part in it."""
+        if trade_id not in self._by_account.get(account, ()):
+            return None
+        return self._view(self._trades[trade_id], account)
+
+    def is_settled(self, condition_id: str) -> bool:
+        """Return whether every customer trade of a market has ended."""
+        return condition_id not in self._unsettled
 
     def pending_moves(self) -> tuple[Move, ...]:
         """Return what is matched and not yet moved (for conservation checks)."""
@@ -132,6 +138,15 @@ class Settlement:
             if not trade.moved and not trade.ended
             for move in trade.moves
         )
+
+    def _view(self, trade: Trade, account: str) -> TradeChanged:
+        maker = dict(trade.parties)[account]
+        return TradeChanged(account, maker, trade.facts, trade.status, trade.updated_ns)
+
+    def _ended(self, condition_id: str) -> None:
+        self._unsettled[condition_id] -= 1
+        if self._unsettled[condition_id] == 0:
+            del self._unsettled[condition_id]
 
     def _parties(self, facts: TradeFacts) -> tuple[tuple[str, bool], ...]:
         parties: dict[str, bool] = {}
@@ -153,6 +168,8 @@ class Settlement:
         trade.status = status
         trade.updated_ns = now_ns
         trade.ended = status in (FillStatus.CONFIRMED, FillStatus.FAILED)
+        if trade.ended:
+            self._ended(trade.facts.condition_id)
         if status is FillStatus.FAILED:
             self._revert(trade, now_ns)
         elif status in (FillStatus.MINED, FillStatus.CONFIRMED) and not trade.moved:

@@ -102,6 +102,13 @@ def derive_wallets(signer: str) -> Wallets:
     )
 
 
+def is_wallet_of(address: str, signer: str) -> bool:
+    """Return whether an address is the signer or one of its derived wallets."""
+    wallets = derive_wallets(signer)
+    own = (wallets.eoa, wallets.proxy, wallets.safe, wallets.deposit_beacon, wallets.deposit_uups)
+    return address.lower() in {wallet.lower() for wallet in own}
+
+
 def _word(raw: bytes) -> bytes:
     return raw.rjust(32, b"\0")
 

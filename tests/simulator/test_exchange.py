@@ -415,8 +415,8 @@ def test_the_ladder_is_told_once_a_rung_to_each_side():
     (view,) = exchange.trades("bob")
     assert view.status is FillStatus.CONFIRMED
     assert view.maker
-    assert exchange.settlement.status(view.facts.trade_id) is FillStatus.CONFIRMED
-    assert exchange.settlement.status("unknown") is None
+    assert exchange.trade("bob", view.facts.trade_id) == view
+    assert exchange.trade("bob", "unknown") is None
 
 
 @pytest.mark.parametrize("ladder", [FAILING_LADDER, LATE_FAILURE])
@@ -616,7 +616,7 @@ def test_resolution_cancels_orders_and_redemption_is_idempotent():
     with pytest.raises(ValueError, match="was open"):
         exchange.redeem("ann", CONDITION, T0)
     with pytest.raises(ValueError, match="was open"):
-        exchange.retire(CONDITION)
+        exchange.retire(CONDITION, T0)
     exchange.drain()
     exchange.resolve(CONDITION, UP, T0)
     exchange.resolve(CONDITION, DOWN, T0)
@@ -629,9 +629,28 @@ def test_resolution_cancels_orders_and_redemption_is_idempotent():
     assert exchange.redeem("ann", CONDITION, T0) == 10 * DOLLAR
     assert exchange.redeem("ann", CONDITION, T0) == 0
     assert cash(exchange, "ann") == 1_000 * DOLLAR
-    exchange.retire(CONDITION)
+    exchange.retire(CONDITION, T0)
     assert exchange.markets() == ()
     assert exchange.market_of_token(UP_TOKEN) is None
+
+
+def test_a_market_retires_only_when_settled_and_pays_what_is_left():
+    """Retiring waits for the ladder, pays unredeemed winners, and leaves no share behind."""
+    exchange = venue()
+    quote(exchange)
+    accepted(exchange.place(order("ann", UP, BUY, 0.51, 10, FAK), T0))
+    exchange.resolve(CONDITION, UP, T0)
+    with pytest.raises(ValueError, match="unsettled"):
+        exchange.retire(CONDITION, T0)
+    exchange.advance(T0 + 60 * SECOND)
+    dollars = exchange.accounts.total_micros()
+    before = cash(exchange, "ann")
+    exchange.retire(CONDITION, T0 + 60 * SECOND)
+    assert cash(exchange, "ann") == before + 10 * DOLLAR
+    assert cash(exchange, CONTRACT) == 0
+    assert exchange.accounts.total_micros() == dollars
+    for name in exchange.accounts.names():
+        assert set(exchange.accounts.get(name).holdings) <= {COLLATERAL}
 
 
 def test_split_and_merge_need_cover():
@@ -758,6 +777,20 @@ def test_signed_orders_need_a_known_key_and_its_owner():
     assert unknown == refusals.INVALID_API_KEY
     foreign = exchange.place_signed(signed, "other", key, GTC, post_only=False, now_ns=T0)
     assert foreign == refusals.WRONG_OWNER
+
+
+def test_another_wallet_of_the_key_is_empty():
+    """A wrong signature type trades an empty wallet; a plain EOA is not allowed (I5)."""
+    exchange = venue()
+    wallets = derive_wallets(OWNER)
+    account = exchange.accounts.open(
+        "d", signer=OWNER, maker_address=wallets.deposit_beacon, signature_type=3
+    )
+    key = exchange.accounts.create_key(account, 0).api_key
+    safe = signed_order(4_800_000, 10_000_000, maker=wallets.safe, signature_type=2)
+    assert place_signed(exchange, key, safe) == refusals.BALANCE
+    eoa = signed_order(4_800_000, 10_000_000)
+    assert place_signed(exchange, key, eoa) == refusals.MAKER_NOT_ALLOWED
 
 
 def test_deposit_wallet_orders_are_checked_against_the_wallet():

@@ -376,10 +376,12 @@ def test_balance_allowance_shows_the_cached_view():
     """Balances are integers in micro-units with a map of allowances (reference H.3)."""
     exchange = venue()
     ann = exchange.accounts.get("ann")
-    body = parsed(clob_bodies.balance_allowance(ann, COLLATERAL))
+    body = parsed(clob_bodies.balance_allowance(ann, COLLATERAL, 0))
     assert body["balance"] == str(1_000 * SHARE)
     assert int(body["allowances"]["0xE111180000d2663C0091e4f400237545B87B996B"]) > 0
-    assert parsed(clob_bodies.balance_allowance(ann, UP_TOKEN))["balance"] == "0"
+    assert parsed(clob_bodies.balance_allowance(ann, UP_TOKEN, 0))["balance"] == "0"
+    wrong_type = parsed(clob_bodies.balance_allowance(ann, COLLATERAL, 3))
+    assert wrong_type["balance"] == "0"
 
 
 def test_market_facts_over_rest():
