@@ -44,16 +44,9 @@ from simulator.market_state import MarketState
 from simulator.matching import TimeInForce
 from simulator.order_entry import OrderEntry
 from simulator.order_records import CANCELED, DELAYED, OrderRecord, lock_asset
-from simulator.order_rules import translate
-from simulator.order_signing import (
-    DEPOSIT_SIGNATURE_TYPE,
-    EXCHANGE,
-    SignedOrder,
-    order_hash,
-    order_signature_is_valid,
-)
+from simulator.order_signing import SignedOrder
 from simulator.settlement import CONTRACT, VENUE, Settlement
-from simulator.wallets import is_wallet_of
+from simulator.signed_entry import check_signed
 
 BATCH_ORDERS_MAX: Final = 15
 """Orders of one POST /orders (reference B.2)."""
@@ -178,37 +171,14 @@ class Exchange:
 
         ``owner_key`` is the body's owner, ``request_key`` the key that authenticated the request.
         """
-        known = self.accounts.by_key(request_key)
-        if known is None:
-            return refusals.INVALID_API_KEY
-        if owner_key != request_key:
-            return refusals.WRONG_OWNER
-        account = known[0]
-        by_wallet = order.signature_type == DEPOSIT_SIGNATURE_TYPE
-        expected_signer = order.maker if by_wallet else account.signer
-        if order.signer.lower() != expected_signer.lower():
-            return refusals.WRONG_SIGNER
-        found = self._entry.tokens.get(order.token)
-        if found is None:
-            return refusals.no_orderbook(order.token)
-        try:
-            order_id = order_hash(order, EXCHANGE)
-        except ValueError:
-            return refusals.INVALID_PAYLOAD
-        if not is_wallet_of(order.maker, account.signer):
-            return refusals.MAKER_NOT_ALLOWED
-        if not order_signature_is_valid(order, account.signer, EXCHANGE):
-            return refusals.INVALID_SIGNATURE
-        if order.maker.lower() != account.maker_address.lower():
-            # Another wallet of the same key: it holds nothing here, and a new EOA may not trade.
-            return refusals.BALANCE if order.signature_type else refusals.MAKER_NOT_ALLOWED
-        translated = translate(
+        translated = check_signed(
             order,
-            order_id,
-            account.name,
+            owner_key,
+            request_key,
             time_in_force,
+            self.accounts,
+            self._entry.tokens,
             post_only=post_only,
-            tick_micros=found[0].tick_micros,
         )
         if isinstance(translated, Refusal):
             return translated

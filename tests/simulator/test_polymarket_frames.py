@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from helpers.domain import NS_PER_SECOND, Outcome, Side
-from simulator import clob_bodies, gamma_bodies, refusals
+from simulator import clob_bodies, clob_market_bodies, gamma_bodies, refusals
 from simulator.book_text import rest_book
 from simulator.exchange import Exchange
 from simulator.exchange_messages import (
@@ -28,6 +28,7 @@ from simulator.exchange_messages import (
     TradeChanged,
 )
 from simulator.matching import TimeInForce
+from simulator.pages import PAGE_ROWS_MAX
 from simulator.polymarket_frames import MarketFrames, UserFrames
 from simulator.wire_text import closed_time_text, iso_micro_text, micros_text
 from tests.shared import shared_file
@@ -362,9 +363,9 @@ def test_pages_are_bounded_and_bad_cursors_are_errors():
     exchange = venue()
     user = UserFrames(exchange.accounts)
     accepted(exchange.place(order("bob", UP, BUY, 0.40, 5), T0))
-    many = exchange.open_orders("bob") * (clob_bodies.PAGE_ROWS_MAX + 1)
+    many = exchange.open_orders("bob") * (PAGE_ROWS_MAX + 1)
     page = parsed(clob_bodies.orders_page(many, user))
-    assert page["count"] == clob_bodies.PAGE_ROWS_MAX
+    assert page["count"] == PAGE_ROWS_MAX
     rest = parsed(clob_bodies.orders_page(many, user, page["next_cursor"]))
     assert (rest["count"], rest["next_cursor"]) == (1, "LTE=")
     assert parsed(clob_bodies.orders_page(many, user, "LTE="))["data"] == []
@@ -388,33 +389,33 @@ def test_market_facts_over_rest():
     """Small bodies: tick, fee, time, version, touch prices, market by token, market info."""
     exchange = venue()
     market = exchange.market(CONDITION)
-    assert clob_bodies.midpoint(market, UP) is None
-    assert clob_bodies.spread(market, UP) is None
-    assert clob_bodies.price(market, DOWN, BUY) is None
+    assert clob_market_bodies.midpoint(market, UP) is None
+    assert clob_market_bodies.spread(market, UP) is None
+    assert clob_market_bodies.price(market, DOWN, BUY) is None
     quote(exchange, 0.49, 0.52)
-    assert parsed(clob_bodies.midpoint(market, DOWN) or "")["mid"] == "0.495"
-    assert parsed(clob_bodies.price(market, DOWN, BUY) or "")["price"] == "0.48"
-    assert parsed(clob_bodies.price(market, UP, SELL) or "")["price"] == "0.52"
-    assert parsed(clob_bodies.spread(market, UP) or "")["spread"] == "0.03"
-    assert parsed(clob_bodies.tick_size(market)) == {"minimum_tick_size": 0.01}
-    assert parsed(clob_bodies.fee_rate()) == {"base_fee": 1000}
-    assert parsed(clob_bodies.neg_risk()) == {"neg_risk": False}
-    assert parsed(clob_bodies.version()) == {"version": 2}
-    assert clob_bodies.server_time(T0) == "1795000000"
-    assert parsed(clob_bodies.last_trade_price(market, UP))["price"] == "0"
-    assert parsed(clob_bodies.market_by_token(market))["condition_id"] == CONDITION
-    described = parsed(clob_bodies.clob_market(market))
+    assert parsed(clob_market_bodies.midpoint(market, DOWN) or "")["mid"] == "0.495"
+    assert parsed(clob_market_bodies.price(market, DOWN, BUY) or "")["price"] == "0.48"
+    assert parsed(clob_market_bodies.price(market, UP, SELL) or "")["price"] == "0.52"
+    assert parsed(clob_market_bodies.spread(market, UP) or "")["spread"] == "0.03"
+    assert parsed(clob_market_bodies.tick_size(market)) == {"minimum_tick_size": 0.01}
+    assert parsed(clob_market_bodies.fee_rate()) == {"base_fee": 1000}
+    assert parsed(clob_market_bodies.neg_risk()) == {"neg_risk": False}
+    assert parsed(clob_market_bodies.version()) == {"version": 2}
+    assert clob_market_bodies.server_time(T0) == "1795000000"
+    assert parsed(clob_market_bodies.last_trade_price(market, UP))["price"] == "0"
+    assert parsed(clob_market_bodies.market_by_token(market))["condition_id"] == CONDITION
+    described = parsed(clob_market_bodies.clob_market(market))
     assert described["fd"] == {"r": 0.07, "e": 1, "to": True}
     assert described["mts"] == 0.01
     assert described["mos"] == 5
     assert "nr" not in described
-    page = parsed(clob_bodies.simplified_page(exchange.markets()))
+    page = parsed(clob_market_bodies.simplified_page(exchange.markets()))
     assert page["data"][0]["condition_id"] == CONDITION
     exchange.resolve(CONDITION, DOWN, T0)
-    tokens = parsed(clob_bodies.market_body(market))["tokens"]
+    tokens = parsed(clob_market_bodies.market_body(market))["tokens"]
     assert [(t["price"], t["winner"]) for t in tokens] == [(0, False), (1, True)]
     real = sample("nautilus_rust_test_data/clob_market_closed_binary_accepting_true.json")
-    assert set(real) == set(parsed(clob_bodies.market_body(market)))
+    assert set(real) == set(parsed(clob_market_bodies.market_body(market)))
 
 
 def test_credentials_body():
