@@ -180,6 +180,7 @@ class OrderView(Message, frozen=True):
     original_micros: int
     """Shares; dollars for a dollar-sized buy (reference D.2)."""
     matched_micros: int
+    """In the unit of ``original_micros``."""
     time_in_force: TimeInForce
     status: str
     created_ns: int

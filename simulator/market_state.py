@@ -56,7 +56,10 @@ class MarketState:
         return MICROS - self.last_up_price_micros
 
     def wanted_tick_micros(self) -> int:
-        """Return the tick the book's price calls for; unchanged while a side is empty."""
+        """Return the tick the book's price calls for; unchanged while a side is empty.
+
+        Orders that rest off the coarser grid when it comes back stay: only new ones must fit it.
+        """
         middle = self.middle_micros
         coarse = self.listing.tick_micros
         if middle is None or coarse <= FINE_TICK_MICROS:

@@ -130,7 +130,7 @@ class OrderEntry:
         for order_id in market.book.order_ids():
             market.book.cancel(order_id)
             record = self.records.find(order_id)
-            if record is not None:
+            if record is not None and record.market is market:
                 self._unlock(record, self._accounts.get(record.order.account))
                 self.records.end(record, status)
                 self._changed(record, OrderEventType.CANCELLATION, now_ns)
@@ -318,8 +318,8 @@ class OrderEntry:
 
     def _maker_filled(self, fill: MatchFill, trade_id: str, now_ns: int) -> None:
         record = self.records.find(fill.maker_order_id)
-        if record is None:
-            return
+        if record is None or record.order.account != fill.maker_owner:
+            return  # A house order, which may have any id.
         account = self._accounts.get(record.order.account)
         record.matched_micros += fill.shares_micros
         record.trade_ids.append(trade_id)

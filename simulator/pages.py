@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -29,7 +30,7 @@ def page_of(rows: tuple[_Row, ...], cursor: str) -> tuple[tuple[_Row, ...], str]
     return rows[start:end], following
 
 
-def page_envelope(rows: list[dict[str, object]], following: str) -> str:
+def page_envelope(rows: Sequence[object], following: str) -> str:
     """Return rows in the venue's envelope."""
     return msgspec.json.encode(
         {"data": rows, "next_cursor": following, "limit": PAGE_ROWS_MAX, "count": len(rows)}

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from helpers.domain import MICROS, FillStatus, Outcome, Side
+from helpers.domain import MICROS, FillStatus, Message, Outcome, Side
 from simulator.accounts import Accounts
 from simulator.book_text import book_hash, last_price_text, levels_json
 from simulator.exchange_messages import (
@@ -38,6 +38,29 @@ _HASH_MULTIPLIER: Final = 0x9E3779B97F4A7C15F39CC0605CEDC8341082276B
 _HASH_MODULUS: Final = 1 << 160
 _CHANGES_PER_FRAME_BITS: Final = 12
 ADDRESS_CACHE_ENTRIES: Final = 4_096
+
+
+class MakerOrderRow(Message, frozen=True):
+    """One entry of ``maker_orders``, keys as on the wire."""
+
+    asset_id: str
+    fee_rate_bps: str
+    maker_address: str
+    matched_amount: str
+    order_id: str
+    outcome: str
+    owner: str
+    price: str
+    side: str
+
+
+class FeeScheduleRow(Message, frozen=True):
+    """Gamma's ``feeSchedule``, keys as on the wire."""
+
+    exponent: int
+    rate: float
+    takerOnly: bool  # noqa: N815 - the wire's name
+    rebateRate: float  # noqa: N815 - the wire's name
 
 
 class MarketFrames:
@@ -278,19 +301,19 @@ class UserFrames:
             }
         )
 
-    def maker_order(self, leg: MakerLeg) -> dict[str, str]:
+    def maker_order(self, leg: MakerLeg) -> MakerOrderRow:
         """Return one entry of ``maker_orders``, in the maker's own token and price."""
-        return {
-            "asset_id": leg.token,
-            "fee_rate_bps": "0",
-            "maker_address": self.address(leg.account),
-            "matched_amount": micros_text(leg.shares_micros),
-            "order_id": leg.order_id,
-            "outcome": OUTCOME_LABELS[leg.outcome],
-            "owner": self.owner_key(leg.account),
-            "price": price_text(leg.price_micros),
-            "side": leg.side.value,
-        }
+        return MakerOrderRow(
+            asset_id=leg.token,
+            fee_rate_bps="0",
+            maker_address=self.address(leg.account),
+            matched_amount=micros_text(leg.shares_micros),
+            order_id=leg.order_id,
+            outcome=OUTCOME_LABELS[leg.outcome],
+            owner=self.owner_key(leg.account),
+            price=price_text(leg.price_micros),
+            side=leg.side.value,
+        )
 
     def address(self, name: str) -> str:
         """Return an account's wallet address, a made one for accounts without a wallet."""
@@ -317,14 +340,14 @@ def expiration_text(order: OrderView) -> str:
     return seconds_text(order.expires_ns)
 
 
-def fee_schedule(listing: MarketListing) -> dict[str, float | bool]:
+def fee_schedule(listing: MarketListing) -> FeeScheduleRow:
     """Return Gamma's ``feeSchedule`` object."""
-    return {
-        "exponent": listing.fee_exponent,
-        "rate": listing.fee_rate_ppm / MICROS,
-        "takerOnly": listing.fee_taker_only,
-        "rebateRate": listing.rebate_rate_ppm / MICROS,
-    }
+    return FeeScheduleRow(
+        exponent=listing.fee_exponent,
+        rate=listing.fee_rate_ppm / MICROS,
+        takerOnly=listing.fee_taker_only,
+        rebateRate=listing.rebate_rate_ppm / MICROS,
+    )
 
 
 def _encode(body: dict[str, object]) -> str:

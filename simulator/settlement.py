@@ -36,6 +36,9 @@ TRADES_KEPT_MAX: Final = 50_000
 SCRIPTED_LADDERS_MAX: Final = 10_000
 """Ladders put down for coming trades."""
 
+ENDS: Final = (FillStatus.CONFIRMED, FillStatus.FAILED)
+"""The rungs after which nothing follows."""
+
 
 class Move(Message, frozen=True):
     """What one account gets (or gives, below zero) of one asset when a trade settles."""
@@ -69,6 +72,7 @@ class Settlement:
         emit: Callable[[ExchangeEvent], None],
         ladder: tuple[SettlementStep, ...],
     ) -> None:
+        check_ladder(ladder)
         self.ladder = ladder
         self._accounts = accounts
         self._agenda = agenda
@@ -84,7 +88,12 @@ class Settlement:
         self._reverted = callback
 
     def script(self, ladders: tuple[tuple[SettlementStep, ...], ...]) -> None:
-        """Give the coming trades these ladders, one each; raise ``ValueError`` beyond 10,000."""
+        """Give the coming trades these ladders, one each.
+
+        Raises ``ValueError`` for more than 10,000 in all, or for a ladder without an end.
+        """
+        for ladder in ladders:
+            check_ladder(ladder)
         if len(self._scripted) + len(ladders) > SCRIPTED_LADDERS_MAX:
             raise ValueError(f"scripted ladders were over {SCRIPTED_LADDERS_MAX}, expected fewer")
         self._scripted.extend(ladders)
@@ -167,7 +176,7 @@ class Settlement:
             return
         trade.status = status
         trade.updated_ns = now_ns
-        trade.ended = status in (FillStatus.CONFIRMED, FillStatus.FAILED)
+        trade.ended = status in ENDS
         if trade.ended:
             self._ended(trade.facts.condition_id)
         if status is FillStatus.FAILED:
@@ -214,6 +223,12 @@ class Settlement:
             if self._trades[oldest].ended:
                 for account, _ in self._trades.pop(oldest).parties:
                     del self._by_account[account][oldest]
+
+
+def check_ladder(ladder: tuple[SettlementStep, ...]) -> None:
+    """Raise ``ValueError`` for a ladder that would leave its trade on its way for ever."""
+    if not any(step.status in ENDS for step in ladder):
+        raise ValueError("ladder had no end, expected CONFIRMED or FAILED among its steps")
 
 
 def trade_moves(facts: TradeFacts) -> tuple[Move, ...]:

@@ -41,6 +41,7 @@ from simulator.matching import TimeInForce
 from simulator.order_signing import SignedOrder, contents_hash, domain_separator, order_hash
 from simulator.settlement import CONTRACT, VENUE
 from simulator.wallets import checksum_address, derive_wallets, keccak256
+from tests.shared import shared_file
 from tests.simulator.venue import (
     CONDITION,
     DOLLAR,
@@ -455,6 +456,78 @@ def test_steps_after_the_end_change_nothing():
     assert cash(exchange, "ann") == 1_000 * DOLLAR
 
 
+def test_a_ladder_needs_an_end():
+    """A trade must not stay on its way for ever."""
+    exchange = venue()
+    endless = (SettlementStep(FillStatus.RETRYING, SECOND),)
+    with pytest.raises(ValueError, match="no end"):
+        exchange.script_settlements(endless)
+    with pytest.raises(ValueError, match="no end"):
+        Exchange(ExchangeSettings(settlement=endless))
+
+
+def test_a_confirmed_trade_without_mined_still_moves():
+    """A ladder may skip MINED; the money moves all the same, once."""
+    exchange = venue()
+    quote(exchange)
+    exchange.script_settlements((SettlementStep(FillStatus.CONFIRMED, SECOND),))
+    accepted(exchange.place(order("ann", UP, BUY, 0.51, 10, FAK), T0))
+    exchange.advance(T0 + SECOND)
+    assert shares(exchange, "ann") == 10 * SHARE
+
+
+def test_house_orders_may_have_any_id():
+    """A house order with a customer's id in another market touches nothing of the customer's."""
+    exchange = venue()
+    other = msgspec.structs.replace(LISTING, condition_id="0x2", up_token="3", down_token="4")
+    exchange.list_market(other, T0)
+    accepted(exchange.place(order("ann", UP, BUY, 0.40, 10, order_id="same"), T0))
+    house = order("house", UP, BUY, 0.40, 10, order_id="same")
+    accepted(exchange.place(msgspec.structs.replace(house, token="3"), T0))
+    assert exchange.place(msgspec.structs.replace(house, token="3"), T0) == refusals.duplicated(
+        "same"
+    )
+    sale = order("house", UP, SELL, 0.40, 10, FAK)
+    accepted(exchange.place(msgspec.structs.replace(sale, token="3"), T0))
+    exchange.resolve("0x2", UP, T0)
+    (kept,) = exchange.open_orders("ann")
+    assert kept.matched_micros == 0
+    assert exchange.accounts.get("ann").holding(COLLATERAL).locked_micros == 4 * DOLLAR
+
+
+def test_a_cancelled_held_or_foreign_order_says_why():
+    """Cancelling twice, or another's order, is answered with the venue's reason."""
+    exchange = venue()
+    accepted(exchange.place(order("ann", UP, BUY, 0.40, 10, order_id="a"), T0))
+    reasons = (("a", refusals.NOT_CANCELED), ("x", refusals.NOT_CANCELED))
+    assert exchange.cancel("bob", ("a", "x"), T0) == CancelReply((), reasons)
+    assert exchange.cancel("ann", ("a",), T0) == CancelReply(("a",))
+    assert exchange.cancel("ann", ("a",), T0) == CancelReply((), reasons[:1])
+    assert not exchange.cancel_house(CONDITION, "a", T0)
+
+
+def test_cancel_all_can_be_narrowed_to_a_market_or_token():
+    """DELETE /cancel-market-orders: a market, a token, or both."""
+    exchange = venue()
+    for index, outcome in enumerate((UP, DOWN, UP)):
+        accepted(exchange.place(order("ann", outcome, BUY, 0.30, 5, order_id=f"n{index}"), T0))
+    assert exchange.cancel_all("ann", T0, token=DOWN_TOKEN) == CancelReply(("n1",))
+    assert exchange.cancel_all("ann", T0, condition_id="0x9") == CancelReply(())
+    assert exchange.cancel_all("ann", T0, condition_id=CONDITION) == CancelReply(("n0", "n2"))
+
+
+def test_a_held_order_meets_the_phase_at_its_release():
+    """An engine that went cancel-only during the hold refuses the order then."""
+    exchange = venue(ExchangeSettings())
+    quote(exchange)
+    exchange.place(order("ann", UP, BUY, 0.51, 10, FAK), T0)
+    exchange.set_phase(Phase.CANCEL_ONLY, T0 + 1)
+    exchange.advance(T0 + SECOND)
+    (answer,) = events(exchange, OrderAnswered)
+    assert answer.reply == refusals.CANCEL_ONLY
+    assert exchange.accounts.get("ann").free_micros(COLLATERAL) == 1_000 * DOLLAR
+
+
 def test_orders_without_cover_after_a_failure_are_cancelled():
     """An order on shares that a FAILED trade took back is cancelled by the venue."""
     exchange = venue()
@@ -777,6 +850,54 @@ def test_signed_orders_need_a_known_key_and_its_owner():
     assert unknown == refusals.INVALID_API_KEY
     foreign = exchange.place_signed(signed, "other", key, GTC, post_only=False, now_ns=T0)
     assert foreign == refusals.WRONG_OWNER
+
+
+def test_the_vendors_signed_orders_are_placed():
+    """Orders signed by the vendor's own clients are taken for signature types 0, 2 and 3."""
+    path = shared_file("fixtures/polymarket/eip712_test_vectors.json")
+    loaded = msgspec.json.decode(path.read_bytes())
+    placed: list[int] = []
+    for name, vector in loaded.items():
+        if not name.startswith("v2_"):
+            continue
+        body = vector["post_body"]
+        sent = body["order"]
+        signed = SignedOrder(
+            sent["salt"],
+            sent["maker"],
+            sent["signer"],
+            sent["tokenId"],
+            int(sent["makerAmount"]),
+            int(sent["takerAmount"]),
+            Side(sent["side"]),
+            sent["signatureType"],
+            int(sent["timestamp"]),
+            sent["signature"],
+        )
+        exchange = Exchange(NO_HOLD)
+        tick = round(float(vector["inputs"]["tick"]) * 1_000_000)
+        listing = msgspec.structs.replace(LISTING, up_token=signed.token, tick_micros=tick)
+        exchange.list_market(listing, T0)
+        exchange.accounts.open("house", house=True)
+        for side, price in ((BUY, 0.49), (SELL, 0.51)):
+            house = order("house", UP, side, price, 100)
+            exchange.place(msgspec.structs.replace(house, token=signed.token), T0)
+        owner = loaded["wallets"]["eoa"]
+        account = exchange.accounts.open(
+            "o", signer=owner, maker_address=signed.maker, signature_type=signed.signature_type
+        )
+        for asset in (COLLATERAL, signed.token):
+            exchange.accounts.deposit("o", asset, 1_000 * DOLLAR, T0)
+        key = exchange.accounts.create_key(account, 0).api_key
+        reply = place_signed(exchange, key, signed, TimeInForce(body["orderType"]))
+        if vector["inputs"]["neg_risk"]:
+            assert reply == refusals.INVALID_SIGNATURE
+        elif name == "v2_poly1271_sell_fak":
+            assert reply == refusals.killed(vector["order_hash"], fok=False)
+        else:
+            assert accepted(reply).order_id == vector["order_hash"]
+        placed.append(signed.signature_type)
+    assert sorted(set(placed)) == [0, 2, 3]
 
 
 def test_another_wallet_of_the_key_is_empty():
