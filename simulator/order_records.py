@@ -64,7 +64,8 @@ class OrderRecord(Struct):
 class OrderRecords:
     """All customer orders, open and lately ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, ended_kept_max: int = ENDED_ORDERS_KEPT_MAX) -> None:
+        self._ended_kept_max = ended_kept_max
         self._records: dict[str, OrderRecord] = {}
         self._open: dict[str, dict[str, OrderRecord]] = {}
         self._ended: deque[str] = deque()
@@ -95,7 +96,7 @@ class OrderRecords:
         record.status = status
         del self._open[record.order.account][record.order.order_id]
         self._ended.append(record.order.order_id)
-        while len(self._ended) > ENDED_ORDERS_KEPT_MAX:
+        while len(self._ended) > self._ended_kept_max:
             del self._records[self._ended.popleft()]
 
 

@@ -71,9 +71,11 @@ class Settlement:
         agenda: Agenda,
         emit: Callable[[ExchangeEvent], None],
         ladder: tuple[SettlementStep, ...],
+        kept_max: int = TRADES_KEPT_MAX,
     ) -> None:
         check_ladder(ladder)
         self.ladder = ladder
+        self._kept_max = kept_max
         self._accounts = accounts
         self._agenda = agenda
         self._emit = emit
@@ -218,7 +220,7 @@ class Settlement:
         self._trades[trade_id] = trade
         for account, _ in trade.parties:
             self._by_account.setdefault(account, {})[trade_id] = None
-        if len(self._trades) > TRADES_KEPT_MAX:
+        if len(self._trades) > self._kept_max:
             oldest = next(iter(self._trades))
             if self._trades[oldest].ended:
                 for account, _ in self._trades.pop(oldest).parties:

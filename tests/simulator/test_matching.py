@@ -134,6 +134,64 @@ def test_any_sequence_keeps_the_book_sound(steps: list[Step]):
             assert_sound(book)
 
 
+class Naive:
+    """The same rules as a plain list, scanned whole for every order."""
+
+    def __init__(self) -> None:
+        self.resting: list[list[object]] = []
+
+    def place(self, new: BookOrder) -> list[tuple[str, int, int]]:
+        sign = 1 if new.is_bid else -1
+        left = new.shares_micros
+        fills: list[tuple[str, int, int]] = []
+        rows = [row for row in self.resting if row[1] is not new.is_bid]
+        rows.sort(key=lambda row: sign * int(str(row[2])))  # Stable: arrival order at a price.
+        for row in rows:
+            price, remaining = int(str(row[2])), int(str(row[3]))
+            if left == 0 or sign * price > sign * new.up_price_micros:
+                break
+            take = min(left, remaining)
+            fills.append((str(row[0]), price, take))
+            row[3] = remaining - take
+            left -= take
+        self.resting = [row for row in self.resting if row[3]]
+        if left and new.time_in_force is TimeInForce.GTC:
+            self.resting.append([new.order_id, new.is_bid, new.up_price_micros, left])
+        return fills
+
+    def cancel(self, order_id: str) -> None:
+        self.resting = [row for row in self.resting if row[0] != order_id]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(list(Outcome)),
+            st.sampled_from(list(Side)),
+            st.integers(45, 55),
+            st.integers(1, 20),
+            st.sampled_from([TimeInForce.GTC, TimeInForce.FAK]),
+            st.integers(0, 80),
+        ),
+        max_size=80,
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_the_book_fills_as_a_plain_list_would(
+    steps: list[tuple[Outcome, Side, int, int, TimeInForce, int]],
+):
+    """Price-time priority: the same makers, prices and sizes in the same order."""
+    book, naive = Book(), Naive()
+    for index, (outcome, side, cents, shares, kind, cancel) in enumerate(steps):
+        new = order(f"o{index}", outcome, side, cents, shares, kind)
+        fills = book.place(new).fills
+        got = [(fill.maker_order_id, fill.up_price_micros, fill.shares_micros) for fill in fills]
+        assert got == naive.place(new)
+        book.cancel(f"o{cancel}")
+        naive.cancel(f"o{cancel}")
+    assert sorted(book.order_ids()) == sorted(str(row[0]) for row in naive.resting)
+
+
 def test_price_then_time_priority():
     """The best price fills first; at one price the older order fills first."""
     book = Book()
