@@ -116,7 +116,7 @@ def test_the_story_in_words() -> None:
         "invalid 1 x one_sided book",
         "order BUY UP 9.40 shares, limit 0.53, taker, entry_signal",
         "policy BUY: hold 0.10, buy 0.70, sell 0.20, value +0.123, model policy@3f2a",
-        "saw Up bid 0.52, ask 0.53, fast mid 66,123.45, strike 66,100.50, 290.0 s to close",
+        "saw Up bid 0.52, ask 0.53, fast mid 66,123.45, strike 66,100.50 (venue_twap), 290.0 s to",
         "filled 2026-03-28 00:00:10.300 9.40 at 0.53, fee $0.16, taker, CONFIRMED",
         "exit 2026-03-28 00:01:00.000 SELL UP 9.40 shares",
         "ended sold at 2026-03-28 00:01:00.300 after 50.3 s, PnL after fees +$0.15 (fees $0.32)",
