@@ -17,6 +17,7 @@ from helpers.domain import (
     PartialDepth,
     Quote,
     Source,
+    Trade,
 )
 from tests.board_streams import LATENCY_NS, START_NS, market, opened, quote, trade
 
@@ -248,6 +249,38 @@ def test_a_spot_quote_without_a_stamp_is_timed_by_its_receipt() -> None:
     view = board.snapshot("btc-updown-15m", T + 5 * SECOND, True).fast
     assert view.age_seconds == pytest.approx(3.0)
     assert view.mid_5s_ago == 100.0
+
+
+def test_past_trades_warm_the_flow_and_leave_the_clock_alone() -> None:
+    """A batch fetched over REST is minutes old; it says nothing of the clock's offset."""
+    board = new_board()
+    board.apply(quote(T, 100.0, 1))
+    for index in range(300):
+        past = trade(T - (600 - 2 * index) * SECOND, 100.0, 1.0, True, index + 1)
+        board.apply(
+            Trade(Source.BINANCE_MARKET, Asset.BTC, index + 1, 100.0, 1.0, True,
+                  past.venue_ns, T + LATENCY_NS)
+        )  # fmt: skip
+    assert board.clock_offset_ns(Source.BINANCE_PUBLIC) == LATENCY_NS
+    board.apply(trade(T + SECOND, 100.0, 1.0, False, 9_000))
+    view = fast(board, T + SECOND)
+    assert view.trades_10s == 5
+    assert view.flow_buy_usd is not None
+    assert view.flow_sell_usd == pytest.approx(100.0)
+
+
+def test_spot_trades_tell_the_clock_where_quotes_do_not() -> None:
+    """Spot quotes have no stamp, so its live trades give the offset, its past ones do not."""
+    board = new_board()
+    board.apply(Quote(Source.BINANCE_SPOT, Asset.BTC, 99.0, 1.0, 101.0, 1.0, 1, 0, T))
+    for index, (venue_ns, received_ns) in enumerate(
+        ((T - 60 * SECOND, T), (T - SECOND, T), (T + SECOND, T + SECOND + LATENCY_NS))
+    ):
+        board.apply(
+            Trade(Source.BINANCE_SPOT, Asset.BTC, index + 1, 100.0, 1.0, True, venue_ns,
+                  received_ns)
+        )  # fmt: skip
+    assert board.clock_offset_ns(Source.BINANCE_SPOT) == LATENCY_NS
 
 
 def test_partial_depth_is_kept_in_order() -> None:
