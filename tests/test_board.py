@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from helpers.board import Board
 from helpers.board.market_list import MAXIMUM_MARKETS
@@ -91,6 +92,20 @@ def test_a_relisting_keeps_the_book() -> None:
     board.apply(MarketOpened(again, T))
     assert board.market(SLUG) == again
     assert board.levels(UP, Side.BUY, 5) == ((510_000, 1_000_000),)
+
+
+def test_a_relisting_with_another_tick_or_token() -> None:
+    """A tick that the listing changed waits for a snapshot; a token that went is forgotten."""
+    board = Board()
+    board.apply(opened(market()))
+    board.apply(book(T, UP, ((0.5, 1.0),), ((0.51, 1.0),)))
+    board.apply(MarketOpened(replace(market(), tick_micros=1_000), T))
+    assert UP in board.drain_suspects()
+    assert board.levels(UP, Side.BUY, 5) == ()
+    board.apply(MarketOpened(market(up="33"), T))
+    board.apply(book(T, UP, (), ()))
+    assert dict(board.anomalies())["unknown_token"] == 1
+    assert board.snapshot(SLUG, T, True).up.bids == ()
 
 
 def test_the_number_of_markets_is_bounded() -> None:

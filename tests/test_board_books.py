@@ -13,12 +13,14 @@ from helpers.board.books import price_grid
 from helpers.domain import (
     NS_PER_SECOND,
     BestPrices,
+    BookChange,
     BookProblem,
     FeedEvent,
     LevelChange,
     Side,
     TickSize,
 )
+from helpers.execution import Books
 from tests.board_streams import DOWN, LATENCY_NS, START_NS, UP, book, change, level, market, opened
 
 T = START_NS
@@ -61,6 +63,20 @@ def test_levels_are_exact_and_the_side_an_order_would_meet() -> None:
     assert board.shares_at(UP, Side.SELL, 530_000) == 5_500_000
     assert board.shares_at(UP, Side.BUY, 530_000) == 0
     assert board.levels("unheard of", Side.BUY, 5) == ()
+
+
+def test_the_board_is_what_an_executor_reads() -> None:
+    """It satisfies the executor's protocol."""
+    books: Books = board_with(up_book())
+    assert books.levels(UP, Side.BUY, 1) == ((520_000, 20_000_000),)
+
+
+def test_a_frame_without_a_stamp_is_as_old_as_its_receipt() -> None:
+    """Where the venue sends no time there is nothing better."""
+    board = board_with(book(0, UP, ((0.5, 1.0),), ((0.52, 1.0),)))
+    unstamped = BookChange("0x", (level(UP, Side.BUY, 0.5, 2.0),), 0, T)
+    board.apply(unstamped)
+    assert board.snapshot(SLUG, T + SECOND, True).up.age_seconds == pytest.approx(1.0)
 
 
 def test_changes_step_the_best_prices() -> None:
