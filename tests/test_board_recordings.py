@@ -6,7 +6,6 @@ import gzip
 from collections.abc import Iterator
 from statistics import median
 
-import msgspec
 import pytest
 
 from helpers.board import Board
@@ -14,56 +13,34 @@ from helpers.domain import (
     NS_PER_MS,
     Asset,
     DepthChange,
-    DepthSnapshot,
     FeedEvent,
     Quote,
     Source,
     Trade,
 )
+from helpers.feeds.binance_rest import parse_depth_snapshot
+from helpers.feeds.ingest import Ingest
 from tests.shared import shared_file
 
-Levels = tuple[tuple[float, float], ...]
 MATCHING_POINTS = 629
 FRAMES = 93_954
 
 
-def _levels(wire: object) -> Levels:
-    assert isinstance(wire, list)
-    return tuple((float(price), float(size)) for price, size in wire)
-
-
 def _events(name: str) -> Iterator[FeedEvent]:
-    source, asset = Source.BINANCE_PUBLIC, Asset.BTC
+    ingest = Ingest()
     with gzip.open(shared_file(f"fixtures/binance/hftbacktest/{name}"), "rb") as lines:
         for line in lines:
             stamp, raw = line.split(b" ", 1)
             received_ns = int(stamp)
-            frame = msgspec.json.decode(raw)
-            if "lastUpdateId" in frame:
-                bids, asks = _levels(frame["bids"]), _levels(frame["asks"])
-                yield DepthSnapshot(
-                    source, asset, frame["lastUpdateId"], bids, asks, 0, received_ns
-                )
-                continue
-            body = frame["data"]
-            venue_ns = body["E"] * NS_PER_MS
-            if body["e"] == "bookTicker":
-                bid, bid_size = float(body["b"]), float(body["B"])
-                ask, ask_size = float(body["a"]), float(body["A"])
-                yield Quote(
-                    source, asset, bid, bid_size, ask, ask_size, body["u"], venue_ns, received_ns
-                )
-            elif body["e"] == "trade":
-                price, quantity, taker_buys = float(body["p"]), float(body["q"]), not body["m"]
-                yield Trade(
-                    source, asset, body["t"], price, quantity, taker_buys, venue_ns, received_ns
-                )
+            if raw.startswith(b'{"lastUpdateId"'):
+                depth = parse_depth_snapshot(raw, Asset.BTC, Source.BINANCE_PUBLIC, received_ns)
+                assert depth is not None
+                yield depth
             else:
-                bids, asks = _levels(body["b"]), _levels(body["a"])
-                yield DepthChange(
-                    source, asset, body["U"], body["u"], body["pu"], bids, asks, venue_ns,
-                    received_ns,
-                )  # fmt: skip
+                yield from ingest.parse(Source.BINANCE_PUBLIC, raw, received_ns)
+    assert not ingest.skipped_rows() or all(
+        "ignored:trade" in row for row, _ in ingest.skipped_rows()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -328,6 +328,9 @@ class Board:
             self._drop(evicted)
         if market.slug not in self._markets.by_slug:
             return
+        if held is not None:
+            for token in {held.up_token, held.down_token} - {market.up_token, market.down_token}:
+                self._books.forget(token)
         for token in (market.up_token, market.down_token):
             self._books.open(token, market.tick_micros)
             # A listing can lag behind the socket's tick, so only its own change counts.

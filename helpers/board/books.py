@@ -105,6 +105,8 @@ class OutcomeBook:
 
     def true_ns(self, offset_ns: int) -> int:
         """Return when, on our clock, the newest content was true; 0 before any."""
+        if not self.venue_ns:
+            return self.received_ns
         return max(self.snapshot_ns, min(self.received_ns, self.venue_ns + offset_ns))
 
     def top(self, side: Side, depth: int) -> BookLevels:

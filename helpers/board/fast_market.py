@@ -35,6 +35,8 @@ RESET_AFTER_NS: Final = 5 * NS_PER_SECOND
 """When every frame for 5 s was refused as older than the last one, the last one was the wrong one
 (a frame from the future, ids that began anew): start over. Overlapping sockets never differ by
 seconds, and until then the age of the quote keeps anybody from trading."""
+HISTORY_NS: Final = 10 * NS_PER_SECOND
+"""A trade this old on receipt is history, not a frame in flight."""
 MAXIMUM_PRICE: Final = 1e12
 """Beyond a million million dollars it is a wrong unit, not a price (I28)."""
 CANDLE_SECONDS: Final = 60
@@ -79,6 +81,7 @@ class FastMarket:
         "_trade_received_ns",
         "_trade_refusals",
         "_trades",
+        "_unstamped",
         "_update_id",
         "_volumes",
         "ask",
@@ -111,6 +114,8 @@ class FastMarket:
         self._trade_id = 0
         self._trade_ns = 0
         self._trade_received_ns = 0
+        self._unstamped = False
+        """Whether quotes carry no venue time (spot): then trades must tell the clock's offset."""
         self._fallback_id = 0
         """Id of the last trade if it came over the fallback stream, 0 if not."""
         self._next_minute_ns = 0
@@ -132,6 +137,7 @@ class FastMarket:
         received_ns = quote.received_ns
         venue_ns = quote.venue_ns
         if not venue_ns:
+            self._unstamped = True
             venue_ns = max(received_ns - self._clock.median_ns, self.venue_ns)
         update_id = quote.update_id
         if (
@@ -145,10 +151,11 @@ class FastMarket:
         self._update_id = update_id
         self.venue_ns = venue_ns
         self.received_ns = received_ns
-        clock = self._clock
-        clock.countdown -= 1
-        if not clock.countdown:
-            clock.add(received_ns, quote.venue_ns)
+        if quote.venue_ns:
+            clock = self._clock
+            clock.countdown -= 1
+            if not clock.countdown:
+                clock.add(received_ns, venue_ns)
 
     def _starts_over(self, update_id: int, received_ns: int) -> bool:
         if update_id and update_id == self._update_id:
@@ -193,6 +200,8 @@ class FastMarket:
             self._anomalies.add("fast_not_a_trade")
             return
         micros = int(notional + 0.5)
+        if self._unstamped:
+            self._sample_clock(trade)
         self._trade_id = trade_id
         self._trade_ns = venue_ns
         self._trade_received_ns = trade.received_ns
@@ -205,10 +214,15 @@ class FastMarket:
         self._flow.add(venue_ns, micros, buys)
         self._trades.add(venue_ns, micros if buys else -micros)
         self._large.add(venue_ns, micros)
-        clock = self._clock
-        clock.countdown -= 1
-        if not clock.countdown:
-            clock.add(trade.received_ns, trade.venue_ns)
+
+    def _sample_clock(self, trade: Trade) -> None:
+        # Past trades fetched over REST say nothing of the clock: old, or many at once.
+        fresh = trade.received_ns - trade.venue_ns < HISTORY_NS
+        if fresh and trade.received_ns != self._trade_received_ns:
+            clock = self._clock
+            clock.countdown -= 1
+            if not clock.countdown:
+                clock.add(trade.received_ns, trade.venue_ns)
 
     def fallback_trade(self, trade: Trade) -> None:
         """Take an aggregated trade, as long as no trade of the source itself has come."""
