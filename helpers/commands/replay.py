@@ -90,7 +90,7 @@ def _replay(settings: Settings, options: argparse.Namespace) -> int:
                               options.tape.name)  # fmt: skip
         flow.outlets.write(first.received_ns, "", started)
         began = monotonic_seconds()
-        player = _Player(flow, clock, options.speed)
+        player = Player(flow, clock, options.speed)
         player.play(first)
         for frame in frames:
             player.play(frame)
@@ -102,7 +102,7 @@ def _replay(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-class _Player:
+class Player:
     """Feeds frames to the engine, at a multiple of real time or as fast as it goes."""
 
     def __init__(self, flow: Flow, clock: SimulatedClock, speed: float) -> None:
@@ -116,6 +116,7 @@ class _Player:
         self.first_ns = self.last_ns = 0
 
     def play(self, frame: TapeFrame) -> None:
+        """Play one frame at its time."""
         now_ns = frame.received_ns
         if self._speed:
             self._wait_for(now_ns)
@@ -141,7 +142,7 @@ class _Player:
             pause_seconds(wait)
 
 
-def _finish(flow: Flow, player: _Player, settings: Settings) -> None:
+def _finish(flow: Flow, player: Player, settings: Settings) -> None:
     """Let orders in flight settle, then close the books of the run."""
     end_ns = player.last_ns + settle_span_ns(settings)
     flow.engine.settle_orders(end_ns)
@@ -159,7 +160,7 @@ def _finish(flow: Flow, player: _Player, settings: Settings) -> None:
 
 def _print_closing(
     flow: Flow,
-    player: _Player,
+    player: Player,
     faults: TapeFaults,
     tape: Path,
     seconds: float,
@@ -182,7 +183,7 @@ def _print_closing(
     write(f"{'explain it':<22}uv run worker.py why --journal {run}\n")
 
 
-def _oddities(player: _Player, flow: Flow, faults: TapeFaults) -> list[tuple[str, int]]:
+def _oddities(player: Player, flow: Flow, faults: TapeFaults) -> list[tuple[str, int]]:
     rows = [
         ("frames of unknown sources", player.unknown_sources),
         ("truncated tape files", faults.truncated),
