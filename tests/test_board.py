@@ -130,6 +130,7 @@ def test_the_best_rung_is_kept() -> None:
     board.apply(opened(market()))
     assert strike(board) is None
     board.apply(StrikeKnown(SLUG, 101.0, StrikeRung.VENUE_METADATA, T))
+    board.apply(StrikeKnown(SLUG, 101.5, StrikeRung.VENUE_METADATA, T))
     assert strike(board) == (101.0, StrikeRung.VENUE_METADATA)
     board.apply(resolved(before, 102.0))
     assert strike(board) == (102.0, StrikeRung.PREVIOUS_FINAL)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.board.clock_offset import RING_SAMPLES, ClockOffset
+from helpers.board.minute_volumes import DAY_MINUTES, HOUR_MINUTES, MINUTE_NS, MinuteVolumes
 from helpers.board.windows import (
     FLOW_HALF_LIFE_NS,
     MAXIMUM_BUCKETS,
@@ -78,6 +79,48 @@ def test_the_median_is_that_of_the_hundred_before(notionals: list[int]) -> None:
         if index >= 100:
             flagged = large.read(T + index * 1_000 * NS_PER_SECOND) == 1.0
             assert flagged == (notional > 3 * median(notionals[index - 100 : index]))
+
+
+def test_the_median_of_an_even_number_is_between_the_middle_two() -> None:
+    """Of 1 to 100 thousand it is 50,500: over 151,500 is large."""
+    notionals = [thousands * 1_000 for thousands in range(1, 101)]
+    random.Random(3).shuffle(notionals)
+    for notional, flag in ((151_500, 0.0), (151_501, 1.0)):
+        large = LargeTrade()
+        for before in notionals:
+            large.add(T, before)
+        large.add(T + 1, notional)
+        assert large.read(T + 1) == flag
+
+
+def test_volumes_forget_what_is_older_than_a_day() -> None:
+    """Three days at one dollar more each minute: the sums are those of the last minutes only."""
+    volumes = MinuteVolumes()
+    first = T // MINUTE_NS
+    for index in range(3 * DAY_MINUTES):
+        volumes.roll(first + index)
+        volumes.running_micros += index
+        known = max(0, index - HOUR_MINUTES), index
+        expected = sum(range(*known)) if index > HOUR_MINUTES else None
+        assert volumes.total_micros(first + index, HOUR_MINUTES) == expected
+    last = 3 * DAY_MINUTES - 1
+    day = sum(range(last - DAY_MINUTES, last))
+    assert volumes.total_micros(first + last, DAY_MINUTES) == day
+    assert volumes.total_micros(first + last + 1, DAY_MINUTES) == day + DAY_MINUTES
+
+
+def test_minutes_nobody_traded_in_count_nothing() -> None:
+    """A quiet stretch leaves zeros, also where the ring held older minutes."""
+    volumes = MinuteVolumes()
+    first = T // MINUTE_NS
+    for index in range(2_000):
+        volumes.roll(first + index)
+        volumes.running_micros += 1
+    volumes.roll(first + 3_000)
+    assert volumes.total_micros(first + 3_000, DAY_MINUTES) == 2_000 - (3_000 - DAY_MINUTES)
+    volumes.broke(first + 3_000)
+    assert volumes.total_micros(first + 3_060, HOUR_MINUTES) is None
+    assert volumes.total_micros(first + 3_061, HOUR_MINUTES) == 0
 
 
 def test_clock_offset_is_a_median_of_recent_frames() -> None:
