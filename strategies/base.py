@@ -14,6 +14,7 @@ from helpers.domain import NO_FORECAST, Action, Decision, MarketState
 __all__ = [
     "Action",
     "MarketState",
+    "ModelError",
     "Strategy",
     "decision_from",
     "entropy_nats",
@@ -21,6 +22,10 @@ __all__ = [
 ]
 
 CONFIDENCE_FLOOR = 0.25
+
+
+class ModelError(Exception):
+    """A model must not be used: what was found, what was expected, what to do (I8)."""
 
 
 @runtime_checkable

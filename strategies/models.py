@@ -18,6 +18,7 @@ import safetensors
 import safetensors.numpy
 
 from helpers.domain import FEATURE_NAMES, FEATURE_VERSION, Action, Message
+from strategies.base import ModelError
 from strategies.history import HISTORY_LENGTH
 from strategies.networks import (
     ActorCritic,
@@ -45,10 +46,6 @@ _NPZ_ERRORS: Final = (
 )
 """All that numpy and zipfile raise for bytes that are no npz (RuntimeError: encryption, unknown
 compression); found by changing bytes at random."""
-
-
-class ModelError(Exception):
-    """A model must not be used: what was found, what was expected, what to do (I8)."""
 
 
 class ModelManifest(Message, frozen=True):

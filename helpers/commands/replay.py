@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from helpers.domain import NS_PER_SECOND, Mode, RunStopped, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.tape import TapeError, TapeFaults, TapeFrame, read_tape
+from strategies.base import ModelError
 from strategies.catalogue import STRATEGY_NAMES
 
 EXIT_USAGE: Final = 2
@@ -38,7 +40,7 @@ def main(arguments: list[str]) -> int:
     warn_unknown_names()
     try:
         return _replay(settings, options)
-    except (TapeError, JournalError) as error:
+    except (TapeError, JournalError, ModelError) as error:
         sys.stderr.write(f"worker.py replay: {error}\n")
         return EXIT_UNREADABLE
 
@@ -83,21 +85,34 @@ def _replay(settings: Settings, options: argparse.Namespace) -> int:
         secrets=settings.secrets(),
         quiet=options.quiet,
     )
+    try:
+        return _play_all(settings, options, clock, first, frames, faults)
+    finally:
+        lines.close()
+
+
+def _play_all(
+    settings: Settings,
+    options: argparse.Namespace,
+    clock: SimulatedClock,
+    first: TapeFrame,
+    rest: Iterator[TapeFrame],
+    faults: TapeFaults,
+) -> int:
     allow_cold = options.cold or (not options.warm and first.source_text != Source.WORKER.value)
     with Journal.open_run(settings.journal_directory, Mode.REPLAY, first.received_ns) as journal:
         flow = build_flow(settings, Mode.REPLAY, journal, allow_cold=allow_cold)
-        started = run_started(settings, flow.strategy, f"replay-{options.tape.name}",
-                              options.tape.name)  # fmt: skip
+        name = options.tape.name
+        started = run_started(settings, flow.strategy, f"replay-{name}", name)
         flow.outlets.write(first.received_ns, "", started)
         began = monotonic_seconds()
         player = Player(flow, clock, options.speed)
         player.play(first)
-        for frame in frames:
+        for frame in rest:
             player.play(frame)
         _finish(flow, player, settings)
         seconds = monotonic_seconds() - began
         run = journal.run
-    lines.close()
     _print_closing(flow, player, faults, options.tape, seconds, run, allow_cold=allow_cold)
     return 0
 

@@ -25,7 +25,7 @@ from helpers.logs import Log, Tag, logger
 from helpers.recorder import TapeError
 from helpers.settings import EXIT_CONFIGURATION, Settings, SettingsError, load_settings
 from helpers.venues import Venues
-from strategies.models import ModelError
+from strategies.base import ModelError
 
 EXIT_UNREADABLE: Final = 66
 EXIT_UNAVAILABLE: Final = 69

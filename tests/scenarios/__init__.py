@@ -1,0 +1,1 @@
+"""Whole runs: tapes through the flow, and the worker against servers."""
