@@ -33,6 +33,7 @@ LONGEST_SLEEP_SECONDS: Final = 0.05
 """The engine's time is moved at least this often."""
 SUSPECTS_INTERVAL_SECONDS: Final = 0.25
 HEARTBEAT_SECONDS: Final = 30.0
+SYNC_SECONDS: Final = 1.0
 TAPE_NAME: Final = "paper.jsonl.gz"
 
 
@@ -69,7 +70,7 @@ class Worker:
 
     async def run(self) -> None:
         """Trade until SIGTERM or SIGINT; raises a group of what made a task fail."""
-        self._begin()
+        self.begin()
         self._listen_to_signals()
         feeds = self._feeds = LiveFeeds(
             self._settings,
@@ -82,12 +83,18 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(feeds.run())
-                tasks.create_task(self._move_time())
+                tasks.create_task(self._follow_clock())
+                tasks.create_task(self._keep_journal())
                 tasks.create_task(self._refetch_suspects(feeds))
                 tasks.create_task(self._say_alive())
                 tasks.create_task(self._end_when_stopped())
         except* _Stopped:
             self._health.info("stopping", why="a signal asked for it")
+
+    @property
+    def entries_stopped(self) -> str:
+        """Return why no entry is allowed, empty when they are."""
+        return self._engine.entries_stopped
 
     def stop(self) -> None:
         """End the run in order; what a signal does."""
@@ -148,15 +155,25 @@ class Worker:
 
     # --- Tasks ----------------------------------------------------------------------------------
 
-    async def _move_time(self) -> None:
-        while True:
-            now_ns = self._advance_clock(self._clock.now_ns())
+    def move_time(self, now_ns: int) -> None:
+        """Let everything due up to a moment happen."""
+        now_ns = self._advance_clock(now_ns)
+        if self._frames:
             lag = (now_ns - self._engine.next_due_ns()) / NS_PER_SECOND
-            if self._frames:
-                self._longest_lag_seconds = max(self._longest_lag_seconds, lag)
-            self._engine.advance(now_ns)
-            wait = (self._engine.next_due_ns() - now_ns) / NS_PER_SECOND
+            self._longest_lag_seconds = max(self._longest_lag_seconds, lag)
+        self._engine.advance(now_ns)
+
+    async def _follow_clock(self) -> None:
+        while True:
+            self.move_time(self._clock.now_ns())
+            wait = (self._engine.next_due_ns() - self._now_ns) / NS_PER_SECOND
             await asyncio.sleep(min(max(wait, 0.0), LONGEST_SLEEP_SECONDS))
+
+    async def _keep_journal(self) -> None:
+        # Decisions wait in a buffer; a crash of the machine loses no more than this.
+        while True:
+            await asyncio.sleep(SYNC_SECONDS)
+            self._journal.sync_soon()
 
     async def _refetch_suspects(self, feeds: LiveFeeds) -> None:
         while True:
@@ -175,7 +192,8 @@ class Worker:
 
     # --- Beginning, heartbeat -------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Write the first row and the first line."""
         now_ns = self._advance_clock(self._clock.now_ns())
         flow, settings = self._flow, self._settings
         started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
@@ -211,7 +229,6 @@ class Worker:
     def _heartbeat(self) -> None:
         ledger, scorecard = self._flow.ledger, self._flow.scorecard
         pnl = ledger.realised_micros + ledger.unrealised_micros
-        self._journal.sync_soon()
         self._health.info(
             "heartbeat",
             mode=Mode.PAPER.value,

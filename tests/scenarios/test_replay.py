@@ -139,7 +139,9 @@ def drive(
         for at, source_text, raw in rows:
             now_ns = round(at * 1e9)
             if rng is not None and last_ns:
-                for moment in sorted(rng.randint(last_ns, max(last_ns, now_ns - 1)) for _ in range(3)):
+                for moment in sorted(
+                    rng.randint(last_ns, max(last_ns, now_ns - 1)) for _ in range(3)
+                ):
                     flow.engine.advance(moment)
             source = Ingest.source_of(source_text)
             assert source is not None
