@@ -1,0 +1,1 @@
+"""Exchanges that speak the venues' protocols on loopback; the worker never imports them."""

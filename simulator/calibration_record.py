@@ -1,0 +1,110 @@
+"""Runs the market model over a level map and records what a measurer would; judges nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, Asset, Outcome
+from simulator.actions import Cancel, FastQuote, Place, Take, WindowCloses, WindowOpens
+from simulator.calibration_book import LevelMap, MarketLevels
+from simulator.market_model import MarketModel, ModelSettings
+
+GRID_NS: Final = 100 * NS_PER_MS
+"""Books are sampled ten times a second."""
+DEPTH_NS: Final = NS_PER_SECOND
+DEPTH_LEVELS: Final = 10
+START_NS: Final = 1_790_000_100 * NS_PER_SECOND // (900 * NS_PER_SECOND) * (900 * NS_PER_SECOND)
+"""A fixed quarter of an hour in September 2026."""
+
+
+@dataclass(slots=True)
+class WindowRecord:
+    """One whole window as sampled; prices in cents."""
+
+    slug: str
+    bids: list[float] = field(default_factory=list)
+    asks: list[float] = field(default_factory=list)
+    """On the 100 ms grid; 0 where that side is empty."""
+    log_fast: list[float] = field(default_factory=list)
+    depth: list[tuple[float, list[int]]] = field(default_factory=list)
+    """(seconds into the window, shares_micros of the best levels), both sides in turn."""
+    update_ns: list[int] = field(default_factory=list)
+    take_shares: list[float] = field(default_factory=list)
+    take_buys: int = 0
+    cancels: int = 0
+    placements: int = 0
+    up_won: bool = False
+
+
+class _Recorder:
+    def __init__(self) -> None:
+        self.books = LevelMap()
+        self.done: list[WindowRecord] = []
+        self._open: dict[str, tuple[WindowRecord, int]] = {}
+        self._log_fast: dict[Asset, float] = {}
+        self._asset: dict[str, Asset] = {}
+
+    def sample(self, at_ns: int) -> None:
+        """Record every open book as it is just before ``at_ns``'s actions."""
+        for slug, (record, opens_ns) in self._open.items():
+            levels = self.books.markets[slug]
+            record.bids.append(levels.best_bid / 1e4)
+            record.asks.append(levels.best_ask / 1e4)
+            record.log_fast.append(self._log_fast.get(self._asset[slug], 0.0))
+            if at_ns % DEPTH_NS == 0:
+                elapsed = (at_ns - opens_ns) / NS_PER_SECOND
+                for bid in (True, False):
+                    record.depth.append((elapsed, levels.top(bid, DEPTH_LEVELS)))
+
+    def apply(self, at_ns: int, action: object) -> None:
+        """Apply one action to the level map and note it."""
+        match action:
+            case FastQuote():
+                self._log_fast[action.asset] = (action.bid + action.ask) / 2
+            case Place():
+                self.books.markets[action.market].place(action)
+                record = self._open[action.market][0]
+                record.update_ns.append(at_ns)
+                record.placements += 1
+            case Cancel():
+                self.books.markets[action.market].cancel(action)
+                record = self._open[action.market][0]
+                record.update_ns.append(at_ns)
+                record.cancels += 1
+            case Take():
+                if self.books.markets[action.market].take(action):
+                    record = self._open[action.market][0]
+                    record.update_ns.append(at_ns)
+                    record.take_shares.append(action.shares_micros / MICROS)
+                    record.take_buys += action.side == "BUY"
+            case WindowOpens():
+                market = action.market
+                self.books.markets[market.slug] = MarketLevels()
+                self._open[market.slug] = (WindowRecord(market.slug), market.opens_ns)
+                self._asset[market.slug] = market.asset
+            case WindowCloses():
+                record, _ = self._open.pop(action.market)
+                record.up_won = action.winner is Outcome.UP
+                self.done.append(record)
+                del self.books.markets[action.market], self._asset[action.market]
+            case _:
+                pass
+
+
+def record_windows(
+    seed: int, assets: tuple[Asset, ...], window_seconds: int, windows: int
+) -> list[WindowRecord]:
+    """Return ``windows`` whole windows of each asset, in order of their close."""
+    recorder = _Recorder()
+    settings = ModelSettings(
+        assets=assets, window_seconds=(window_seconds,), warm_up_minutes=0
+    )
+    model = MarketModel(seed, START_NS, recorder.books, settings)
+    next_sample_ns = START_NS + GRID_NS
+    for at_ns, action in model.advance(START_NS + windows * window_seconds * NS_PER_SECOND):
+        while next_sample_ns <= at_ns:
+            recorder.sample(next_sample_ns)
+            next_sample_ns += GRID_NS
+        recorder.apply(at_ns, action)
+    return recorder.done

@@ -1,0 +1,83 @@
+"""Constants of background makers and takers by window length, tuned on ``simulator.calibration``.
+
+Measured are 5 m (Bitcoin) and 15 m windows; an hour is assumed to trade like 15 m, thinner.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from helpers.domain import Message
+from simulator.randomness import QuantileCurve
+
+
+class MakerProfile(Message, frozen=True):
+    """How a window's background makers behave."""
+
+    noise_z_per_second: float
+    """Sd of the idiosyncratic z-score noise gained in a second."""
+    noise_seconds: float
+    """How long noise lasts before it decays to 1/e."""
+    noise_jumps_per_second: float
+    hysteresis_ticks: float
+    """How far fair value may leave the touch before the makers follow."""
+    wide_chance: float
+    """Chance that the makers quote two ticks or more, drawn whenever they move."""
+    calm_gap_seconds: float
+    """Mean pause between two book updates when nothing is urgent."""
+    calm_gap_shape: float
+    """Weibull shape of that pause."""
+    refit_gap_seconds: float
+    """Mean pause between updates that tidy depth after a move."""
+
+
+class TakerProfile(Message, frozen=True):
+    """How a window's background takers behave."""
+
+    rate_multiple: float
+    """Of the asset's taker rate in a 15 m window."""
+    gap_shape: float
+    """Weibull shape of the pause between two takers."""
+
+
+MAKER_PROFILES: Final[dict[int, MakerProfile]] = {
+    300: MakerProfile(0.05, 30.0, 0.35, 0.3, 0.15, 0.15, 0.7, 0.03),
+    900: MakerProfile(0.02, 30.0, 0.25, 0.3, 0.003, 0.15, 0.7, 0.03),
+    3_600: MakerProfile(0.01, 60.0, 0.25, 0.3, 0.003, 0.25, 0.7, 0.03),
+}
+TAKER_PROFILES: Final[dict[int, TakerProfile]] = {
+    300: TakerProfile(1.0, 0.6),
+    900: TakerProfile(1.0, 0.6),
+    3_600: TakerProfile(0.5, 0.6),
+}
+
+URGENT_GAP_SECONDS: Final = 0.006
+"""Mean pause between the actions of a move: cancel what is stale, quote anew."""
+REPAIR_NS: Final = 15_000_000
+"""How soon makers look at the touch after a taker, in nanoseconds."""
+TAKER_SIZES: Final = QuantileCurve(
+    ((0.0, 1.0), (0.1, 2.8), (0.5, 7.0), (0.9, 73.0), (0.99, 510.0), (1.0, 3_000.0))
+)
+"""Shares of a background taker order; the middle points are measured."""
+BUY_SHARE: Final = 0.8
+"""Share of takers that buy an outcome rather than sell one (measured)."""
+TOUCH_SIZES: Final = QuantileCurve(
+    (
+        (0.0, 5.0),
+        (0.1, 20.0),
+        (0.25, 49.0),
+        (0.5, 121.0),
+        (0.75, 239.0),
+        (0.9, 600.0),
+        (1.0, 2_500.0),
+    )
+)
+"""Shares on the best level; the middle points are measured."""
+DEEP_MEDIANS: Final = (313.0, 733.0, 1_640.0, 1_640.0, 1_500.0, 1_500.0, 1_500.0, 1_500.0, 1_500.0)
+"""Shares on the second to tenth level: differences of the measured cumulative depth."""
+DEEP_SD: Final = 0.5
+"""Log-sd of a deep level's size (assumed)."""
+THINNING: Final = ((0.34, 1.22), (0.67, 1.0), (0.87, 0.69), (1.01, 0.37))
+"""(share of the window gone, factor on sizes): measured touch medians by minute of 15 m."""
+EXTREME_PRICE: Final = 0.9975
+"""Beyond this chance nobody offers the winner any more: the book is one-sided."""
