@@ -1,4 +1,4 @@
-"""A level map just good enough to measure the market model: no fees, no strangers, no queue of ours.
+"""A level map just good enough to measure the market model: no fees, no strangers, no queue.
 
 The exchange core does matching properly; this keeps the calibration quick and independent of it.
 Everything is on the Up book's scale.
@@ -6,6 +6,7 @@ Everything is on the Up book's scale.
 
 from __future__ import annotations
 
+from helpers.domain import MICROS, Outcome, Side
 from simulator.actions import Cancel, Place, Take
 from simulator.windows import (
     COARSE_TICK_MICROS,
@@ -13,7 +14,6 @@ from simulator.windows import (
     FINE_BELOW_MICROS,
     FINE_TICK_MICROS,
 )
-from helpers.domain import MICROS, Outcome, Side
 
 _BACK_TO_COARSE_MICROS = 10_000
 """The tick returns once the price is this far inside again, so it does not flicker."""
@@ -47,7 +47,9 @@ class MarketLevels:
         bid = (action.side is Side.BUY) == up
         price = action.price_micros if up else MICROS - action.price_micros
         if (bid and 0 < self.best_ask <= price) or (not bid and price <= self.best_bid):
-            raise ValueError(f"{action.order_id} crossed: {price}, {self.best_bid=} {self.best_ask=}")
+            raise ValueError(
+                f"{action.order_id} crossed: {price}, {self.best_bid=} {self.best_ask=}"
+            )
         side = self.bids if bid else self.asks
         side.setdefault(price, {})[action.order_id] = action.shares_micros
         self.orders[action.order_id] = (bid, price)

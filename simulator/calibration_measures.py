@@ -22,6 +22,8 @@ PER_SECOND: Final = 10
 """Samples a second."""
 LOW_CENTS: Final = 5.0
 HIGH_CENTS: Final = 95.0
+QUIET_SD: Final = (0.6, 1.5)
+"""Basis points in 10 s: windows within are pooled to the recording's 1.1."""
 _BASIS_POINTS: Final = 1e4
 
 
@@ -44,8 +46,18 @@ def series(record: WindowRecord) -> Series:
     ok = two_sided & (mid >= LOW_CENTS) & (mid <= HIGH_CENTS)
     # The first half second of a window the book is still being built.
     ok[: PER_SECOND // 2] = False
-    fast = _BASIS_POINTS * np.log(np.array(record.log_fast))
+    # The run's very first samples come before the first quote.
+    prices = np.array(record.fast)
+    prices[prices == 0.0] = prices[prices > 0.0][0]
+    fast = _BASIS_POINTS * np.log(prices)
     return Series(mid, ask - bid, fast, ok, two_sided)
+
+
+def quiet(windows: list[Series]) -> list[Series]:
+    """Return the windows as quiet as the recording of both venues: 10 s moves of 1.1 bp sd."""
+    low, high = QUIET_SD
+    span = 10 * PER_SECOND
+    return [w for w in windows if low <= (w.fast[span:] - w.fast[:-span]).std() <= high]
 
 
 def spreads(windows: list[Series]) -> tuple[float, float]:
@@ -54,16 +66,14 @@ def spreads(windows: list[Series]) -> tuple[float, float]:
     return float(joined.mean()), float((joined < 1.5).mean())  # noqa: PLR2004 half-way to 2 ticks
 
 
-def mid_change_sd(
-    windows: list[Series], seconds: int, minutes: tuple[float, float]
-) -> float:
+def mid_change_sd(windows: list[Series], seconds: int, minutes: tuple[float, float]) -> float:
     """Return the sd of the mid's change over a horizon, starts within a band of minutes."""
     first, last = (int(minute * 60 * PER_SECOND) for minute in minutes)
     step = seconds * PER_SECOND
     changes: list[Array] = []
     for window in windows:
         starts = np.arange(first, min(last, window.mid.size - step), PER_SECOND)
-        starts = starts[window.ok[starts] & window.two_sided[starts + step]]
+        starts = starts[window.ok[starts] & window.ok[starts + step]]
         changes.append(window.mid[starts + step] - window.mid[starts])
     return float(np.concatenate(changes).std())
 
@@ -151,7 +161,7 @@ def regression(windows: list[Series], seconds: int) -> tuple[float, float, float
     mids: list[Array] = []
     for window in windows:
         starts = np.arange(max(window.mid.size - 180 * PER_SECOND, 0), window.mid.size - step, 10)
-        starts = starts[window.two_sided[starts] & window.two_sided[starts + step]]
+        starts = starts[window.ok[starts] & window.two_sided[starts + step]]
         fast.append(window.fast[starts + step] - window.fast[starts])
         # A poll shows the book of up to a second ago.
         mids.append(window.mid[starts + step - 5] - window.mid[np.maximum(starts - 5, 0)])

@@ -26,7 +26,7 @@ class WindowRecord:
     bids: list[float] = field(default_factory=list)
     asks: list[float] = field(default_factory=list)
     """On the 100 ms grid; 0 where that side is empty."""
-    log_fast: list[float] = field(default_factory=list)
+    fast: list[float] = field(default_factory=list)
     depth: list[tuple[float, list[int]]] = field(default_factory=list)
     """(seconds into the window, shares_micros of the best levels), both sides in turn."""
     update_ns: list[int] = field(default_factory=list)
@@ -42,7 +42,7 @@ class _Recorder:
         self.books = LevelMap()
         self.done: list[WindowRecord] = []
         self._open: dict[str, tuple[WindowRecord, int]] = {}
-        self._log_fast: dict[Asset, float] = {}
+        self._fast: dict[Asset, float] = {}
         self._asset: dict[str, Asset] = {}
 
     def sample(self, at_ns: int) -> None:
@@ -51,7 +51,7 @@ class _Recorder:
             levels = self.books.markets[slug]
             record.bids.append(levels.best_bid / 1e4)
             record.asks.append(levels.best_ask / 1e4)
-            record.log_fast.append(self._log_fast.get(self._asset[slug], 0.0))
+            record.fast.append(self._fast.get(self._asset[slug], 0.0))
             if at_ns % DEPTH_NS == 0:
                 elapsed = (at_ns - opens_ns) / NS_PER_SECOND
                 for bid in (True, False):
@@ -61,7 +61,7 @@ class _Recorder:
         """Apply one action to the level map and note it."""
         match action:
             case FastQuote():
-                self._log_fast[action.asset] = (action.bid + action.ask) / 2
+                self._fast[action.asset] = (action.bid + action.ask) / 2
             case Place():
                 self.books.markets[action.market].place(action)
                 record = self._open[action.market][0]
@@ -97,9 +97,7 @@ def record_windows(
 ) -> list[WindowRecord]:
     """Return ``windows`` whole windows of each asset, in order of their close."""
     recorder = _Recorder()
-    settings = ModelSettings(
-        assets=assets, window_seconds=(window_seconds,), warm_up_minutes=0
-    )
+    settings = ModelSettings(assets=assets, window_seconds=(window_seconds,), warm_up_minutes=0)
     model = MarketModel(seed, START_NS, recorder.books, settings)
     next_sample_ns = START_NS + GRID_NS
     for at_ns, action in model.advance(START_NS + windows * window_seconds * NS_PER_SECOND):

@@ -23,7 +23,7 @@ from simulator.fast_price import (
 from simulator.reference import TWAP_DELAY_SECONDS, TWAP_SECONDS, ReferencePrices
 from simulator.windows import HOUR_SECONDS
 
-LAG_WEIGHTS: Final = (0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 6, 5, 4, 3)
+LAG_WEIGHTS: Final = (0, 0, 0, 0, 0, 5, 15, 25, 35, 45, 55, 65, 70, 65, 55, 45, 35, 15)
 """Weight of the price 0, 1, 2.. steps of 50 ms ago in what the market has taken in: nothing before
 0.25 s, most about 0.6 s, all by 0.8 s; the book needs the rest to move (measured lag)."""
 _KERNEL: Final[Array] = np.array(LAG_WEIGHTS) / sum(LAG_WEIGHTS)
@@ -42,7 +42,15 @@ def normal_cdf(z: float) -> float:
 class SeenPrice:
     """One asset as the makers see it, minute by minute; bounded by two minutes."""
 
-    __slots__ = ("_medium", "_slow", "_tail", "change_steps", "log_fast", "start_ns")
+    __slots__ = (
+        "_jump_variance",
+        "_medium",
+        "_slow",
+        "_tail",
+        "change_steps",
+        "log_fast",
+        "start_ns",
+    )
 
     def __init__(self) -> None:
         self.start_ns = 0
@@ -51,6 +59,7 @@ class SeenPrice:
         self.change_steps: list[int] = []
         """Steps of the block at which it moves."""
         self._tail: Array | None = None
+        self._jump_variance = 0.0
         self._slow: list[float] = []
         self._medium: list[float] = []
 
@@ -67,6 +76,7 @@ class SeenPrice:
         self.start_ns = block.start_ns
         self.log_fast = seen.tolist()
         self._tail = path[-lags:].copy()
+        self._jump_variance = float(block.jump_variance[row])
         self._slow = block.slow_volatility[row].tolist()
         self._medium = block.medium_log[row].tolist()
 
@@ -78,7 +88,8 @@ class SeenPrice:
             decay = math.exp(-point * seconds / MEDIUM_SECONDS)
             unknown = MEDIUM_SD * MEDIUM_SD * (1.0 - decay * decay) if medium else 0.0
             total += math.exp(2.0 * medium * decay + 2.0 * unknown)
-        return self._slow[second] ** 2 * seconds * total / len(_HORIZON_POINTS)
+        usual = self._slow[second] ** 2 * total / len(_HORIZON_POINTS)
+        return (usual + self._jump_variance) * seconds
 
 
 class FairValue:

@@ -26,12 +26,14 @@ from simulator.randomness import random_stream
 
 DEFAULT_QUOTES_PER_SECOND: Final = 8.0
 DEFAULT_TRADES_PER_SECOND: Final = 4.0
-_QUIET_SHARE: Final = 0.4
+_QUIET_SHARE: Final = 0.5
 """Share of messages that come whatever the price does."""
-_BURST_SECONDS: Final = 0.35
+_BURST_SECONDS: Final = 0.15
 """How long the market stays excited after a move."""
-_BURST_MEAN: Final = 2.1e-5
+_BURST_MEAN: Final = 1.1e-6
 """Mean excitement of Bitcoin (|log return| a step, smoothed): makes the mean rate the asked one."""
+_BURST_LIMIT: Final = 120.0
+"""Excitement saturates: a large jump brings no more messages than the venue sends."""
 _FOLLOW: Final = 0.3
 """How much likelier than half a taker trades with the last move."""
 _SIZE_SD: Final = 1.3
@@ -63,7 +65,9 @@ class FastFlow:
         excitement = np.convolve(np.concatenate([self._tail, np.abs(moves)]), self._kernel, "valid")
         self._tail = np.abs(moves)[-self._tail.size :]
         usual = _BURST_MEAN * self._profile.relative_volatility
-        intensity = _QUIET_SHARE + (1.0 - _QUIET_SHARE) * excitement / usual
+        excess = excitement / usual
+        excess /= 1.0 + excess / _BURST_LIMIT
+        intensity = _QUIET_SHARE + (1.0 - _QUIET_SHARE) * excess
         quotes = self._stream.poisson(self._quotes_per_step * intensity)
         quotes = np.maximum(quotes, moves != 0.0)
         trades = self._stream.poisson(self._trades_per_step * intensity)

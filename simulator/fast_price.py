@@ -1,8 +1,8 @@
 """The perpetuals' prices, a minute at a time, from a seeded process or a tape; reads no clock.
 
 The process: log price moves come as a compound Poisson stream with Laplace sizes (between moves
-the mid rests, as a liquid perpetual's does in quiet hours), a few of them jumps. Their variance
-follows two log-normal factors, one that turns over in hours and one in minutes (clustering, fat
+the mid rests, as a liquid perpetual's does in quiet hours), plus rare jumps. The stream's variance
+follows two log-normal factors, one that turns over in an hour and one in minutes (clustering, fat
 tails of the 5 m return). Assets share a common factor in moves and in volatility.
 """
 
@@ -30,21 +30,23 @@ BLOCK_SECONDS: Final = 60
 BLOCK_NS: Final = BLOCK_SECONDS * NS_PER_SECOND
 BLOCK_STEPS: Final = BLOCK_SECONDS * STEPS_PER_SECOND
 
-MEDIAN_VOLATILITY: Final = 0.50e-4
+MEDIAN_VOLATILITY: Final = 0.34e-4
 """Bitcoin's log return per square root of a second in the middle of the distribution."""
-SLOW_SD: Final = 0.55
-SLOW_SECONDS: Final = 7_200.0
-"""Log-volatility that lasts for hours."""
-MEDIUM_SD: Final = 0.45
-MEDIUM_SECONDS: Final = 240.0
+SLOW_SD: Final = 0.70
+SLOW_SECONDS: Final = 3_600.0
+"""Log-volatility that lasts for many windows."""
+MEDIUM_SD: Final = 0.55
+MEDIUM_SECONDS: Final = 200.0
 """Log-volatility that comes and goes within a window."""
 VOLATILITY_COMMON: Final = 0.8
 """Correlation of log-volatility between assets."""
-MOVES_PER_SECOND: Final = 0.22
+MOVES_PER_SECOND: Final = 0.07
 """Moves of the mid at median volatility, in the common and in the own stream each."""
-JUMP_SHARE: Final = 0.02
-JUMP_SCALE: Final = 4.0
-"""This share of moves is this many times as large."""
+JUMPS_PER_SECOND: Final = 1.0 / 200.0
+JUMP_VARIANCE: Final = 0.75
+"""News: jumps that come in quiet times as in busy ones, with this variance a second, as a multiple
+of the median volatility squared. Makers reckon with them, so a quiet market's odds are no surer
+than measured (5 c a basis point)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class PriceBlock:
     """[assets, BLOCK_SECONDS]: log return per square root of a second, medium factor left out."""
     medium_log: Array
     """[assets, BLOCK_SECONDS]: log of the factor that reverts within minutes."""
+    jump_variance: Array
+    """[assets]: variance a second that rare jumps add, whatever the volatility is now."""
 
 
 class PriceSource(Protocol):
@@ -101,9 +105,15 @@ class FastPriceProcess:
         )
         unit = self._loadings[0] * common + self._loadings[1] * own
         volatility = np.repeat(self._scale[:, None] * level, STEPS_PER_SECOND, axis=1)
-        log_mid = self._log_mid[:, None] + np.cumsum(volatility * unit, axis=1)
+        jumps = self._loadings[0] * self._jumps(self._common) + self._loadings[1] * np.stack(
+            [self._jumps(stream) for stream in self._own]
+        )
+        steps = volatility * unit + self._scale[:, None] * jumps
+        log_mid = self._log_mid[:, None] + np.cumsum(steps, axis=1)
         self._log_mid = log_mid[:, -1].copy()
-        return PriceBlock(start_ns, log_mid, self._scale[:, None] * np.exp(mixed[0]), mixed[1])
+        slow_volatility = self._scale[:, None] * np.exp(mixed[0])
+        jump_variance = JUMP_VARIANCE * self._scale**2
+        return PriceBlock(start_ns, log_mid, slow_volatility, mixed[1], jump_variance)
 
     def _advance_factor(self, row: int, deviation: float, seconds: float) -> Array:
         keep = np.exp(-1.0 / seconds)
@@ -129,11 +139,16 @@ class FastPriceProcess:
         counts = stream.poisson(rate / STEPS_PER_SECOND)
         steps = np.flatnonzero(counts)
         sizes = stream.laplace(0.0, np.sqrt(0.5), steps.size)
-        sizes *= np.where(stream.random(steps.size) < JUMP_SHARE, JUMP_SCALE, 1.0)
-        normalised = np.sqrt(rate[steps] * (1.0 + JUMP_SHARE * (JUMP_SCALE**2 - 1.0)))
         moves = np.zeros(BLOCK_STEPS)
-        moves[steps] = sizes * np.sqrt(counts[steps]) / normalised
+        moves[steps] = sizes * np.sqrt(counts[steps] / rate[steps])
         return moves
+
+    def _jumps(self, stream: np.random.Generator) -> Array:
+        jumps = np.zeros(BLOCK_STEPS)
+        count = int(stream.poisson(JUMPS_PER_SECOND * BLOCK_SECONDS))
+        steps = stream.integers(0, BLOCK_STEPS, count)
+        jumps[steps] = stream.normal(0.0, np.sqrt(JUMP_VARIANCE / JUMPS_PER_SECOND), count)
+        return jumps
 
 
 class TapeEndedError(Exception):
@@ -176,7 +191,8 @@ class TapePrices:
             rows.append(logs[at])
             volatility.append(self._trailing(index, logs[at], grid >= times[0]))
         shape = (len(rows), BLOCK_SECONDS)
-        return PriceBlock(start_ns, np.stack(rows), np.stack(volatility), np.zeros(shape))
+        none = np.zeros(len(rows))
+        return PriceBlock(start_ns, np.stack(rows), np.stack(volatility), np.zeros(shape), none)
 
     def _trailing(self, index: int, path: Array, recorded: npt.NDArray[np.bool_]) -> Array:
         keep = np.exp(-1.0 / self._MEMORY_SECONDS)

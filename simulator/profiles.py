@@ -41,8 +41,8 @@ class TakerProfile(Message, frozen=True):
 
 
 MAKER_PROFILES: Final[dict[int, MakerProfile]] = {
-    300: MakerProfile(0.05, 30.0, 0.35, 0.3, 0.15, 0.15, 0.7, 0.03),
-    900: MakerProfile(0.02, 30.0, 0.25, 0.3, 0.003, 0.15, 0.7, 0.03),
+    300: MakerProfile(0.045, 30.0, 0.45, 0.3, 0.16, 0.33, 0.7, 0.09),
+    900: MakerProfile(0.027, 45.0, 0.4, 0.3, 0.003, 0.33, 0.7, 0.08),
     3_600: MakerProfile(0.01, 60.0, 0.25, 0.3, 0.003, 0.25, 0.7, 0.03),
 }
 TAKER_PROFILES: Final[dict[int, TakerProfile]] = {
@@ -64,20 +64,30 @@ BUY_SHARE: Final = 0.8
 TOUCH_SIZES: Final = QuantileCurve(
     (
         (0.0, 5.0),
-        (0.1, 20.0),
-        (0.25, 49.0),
-        (0.5, 121.0),
-        (0.75, 239.0),
-        (0.9, 600.0),
-        (1.0, 2_500.0),
+        (0.1, 27.0),
+        (0.25, 60.0),
+        (0.5, 125.0),
+        (0.75, 225.0),
+        (0.9, 900.0),
+        (1.0, 3_500.0),
     )
 )
-"""Shares on the best level; the middle points are measured."""
-DEEP_MEDIANS: Final = (313.0, 733.0, 1_640.0, 1_640.0, 1_500.0, 1_500.0, 1_500.0, 1_500.0, 1_500.0)
+"""Shares newly shown on the best level before thinning; what was a deeper level joins them."""
+DEEP_MEDIANS: Final = (
+    335.0,
+    1_050.0,
+    3_100.0,
+    3_100.0,
+    1_900.0,
+    1_900.0,
+    1_900.0,
+    1_900.0,
+    1_900.0,
+)
 """Shares on the second to tenth level: differences of the measured cumulative depth."""
 DEEP_SD: Final = 0.5
 """Log-sd of a deep level's size (assumed)."""
-THINNING: Final = ((0.34, 1.22), (0.67, 1.0), (0.87, 0.69), (1.01, 0.37))
+THINNING: Final = ((0.34, 0.93), (0.67, 0.75), (0.87, 0.515), (1.01, 0.295))
 """(share of the window gone, factor on sizes): measured touch medians by minute of 15 m."""
 EXTREME_PRICE: Final = 0.9975
 """Beyond this chance nobody offers the winner any more: the book is one-sided."""

@@ -37,7 +37,8 @@ _REFIT_LEVELS: Final = 3
 _REFIT_ABOVE: Final = 2.6
 _REFIT_BELOW: Final = 0.3
 """A level within the first three is resized when it is off its due size by more than this."""
-_CENT_MICROS: Final = 10_000
+_TOUCH_LIMIT: Final = 1_200.0
+"""Shares; a level that became the touch with more is resized."""
 _MINIMUM_SHARES: Final = 5.0
 
 
@@ -71,7 +72,7 @@ class BookMaker:
         self._bids = _Ladder(Outcome.UP, 1)
         self._asks = _Ladder(Outcome.DOWN, -1)
         self._superseded: deque[tuple[str, int, int]] = deque()
-        """(order id, price, sign of its side) of orders that a newer one on their level replaced."""
+        """(order id, price, sign of its side) of orders that a newer one replaced."""
         self._sequence = 0
         self._tick = COARSE_TICK_MICROS
         self._spacing = COARSE_TICK_MICROS
@@ -216,7 +217,7 @@ class BookMaker:
 
     def _misfit(self, shares: float, level: int) -> bool:
         if level == 0:
-            return shares > 600.0 * self._thinning
+            return shares > _TOUCH_LIMIT * self._thinning
         due = DEEP_MEDIANS[level - 1] * self._thinning
         return not _REFIT_BELOW * due <= shares <= _REFIT_ABOVE * due
 

@@ -28,6 +28,9 @@ TWAP_DELAY_SECONDS: Final = 3
 BASIS_SD: Final = 0.55e-4
 BASIS_SECONDS: Final = 60.0
 """Spread of fast price and settlement source, and how long a deviation lasts."""
+BASIS_LEVEL_SD: Final = 0.45
+BASIS_LEVEL_MINUTES: Final = 15.0
+"""Log-sd and persistence of the basis's own activity: fat tails of its change over a window."""
 _PRICE_DECIMALS: Final = 8
 
 
@@ -37,6 +40,7 @@ class ReferencePrices:
     def __init__(self, seed: int, asset: Asset) -> None:
         self._stream = random_stream(seed, 4, list(Asset).index(asset))
         self._basis = BASIS_SD * float(self._stream.standard_normal())
+        self._level = 0.0
         self.basis: list[float] = []
         """Log basis at each whole second of the current block."""
         self.spots: list[float] = []
@@ -49,7 +53,10 @@ class ReferencePrices:
     def advance(self, block: PriceBlock, row: int) -> None:
         """Draw a minute of spots and averages; before a full minute an average is of what is."""
         keep = math.exp(-1.0 / BASIS_SECONDS)
-        noise = BASIS_SD * math.sqrt(1.0 - keep * keep)
+        level_keep = math.exp(-1.0 / BASIS_LEVEL_MINUTES)
+        level_noise = BASIS_LEVEL_SD * math.sqrt(1.0 - level_keep * level_keep)
+        self._level = level_keep * self._level + level_noise * float(self._stream.standard_normal())
+        noise = BASIS_SD * math.exp(self._level) * math.sqrt(1.0 - keep * keep)
         shocks: list[float] = (noise * self._stream.standard_normal(BLOCK_SECONDS)).tolist()
         fast: Array = np.exp(block.log_mid[row, ::STEPS_PER_SECOND])
         before = self.spots
