@@ -163,8 +163,9 @@ def regression(windows: list[Series], seconds: int) -> tuple[float, float, float
         starts = np.arange(max(window.mid.size - 180 * PER_SECOND, 0), window.mid.size - step, 10)
         starts = starts[window.ok[starts] & window.two_sided[starts + step]]
         fast.append(window.fast[starts + step] - window.fast[starts])
-        # A poll shows the book of up to a second ago.
-        mids.append(window.mid[starts + step - 5] - window.mid[np.maximum(starts - 5, 0)])
+        # The recorder's poll showed a book of 0 to 2 s ago: a second on average.
+        old = np.maximum(starts - PER_SECOND, 0)
+        mids.append(window.mid[starts + step - PER_SECOND] - window.mid[old])
     x, y = np.concatenate(fast), np.concatenate(mids)
     beta = float(np.cov(x, y)[0, 1] / x.var(ddof=1))
     return float(np.corrcoef(x, y)[0, 1]), beta, float((y - beta * x).std())

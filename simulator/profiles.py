@@ -41,7 +41,7 @@ class TakerProfile(Message, frozen=True):
 
 
 MAKER_PROFILES: Final[dict[int, MakerProfile]] = {
-    300: MakerProfile(0.045, 30.0, 0.45, 0.3, 0.16, 0.33, 0.7, 0.09),
+    300: MakerProfile(0.04, 30.0, 0.45, 0.3, 0.16, 0.34, 0.7, 0.095),
     900: MakerProfile(0.027, 45.0, 0.4, 0.3, 0.003, 0.33, 0.7, 0.08),
     3_600: MakerProfile(0.01, 60.0, 0.25, 0.3, 0.003, 0.25, 0.7, 0.03),
 }
