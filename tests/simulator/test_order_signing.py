@@ -62,7 +62,9 @@ def synthetic(signature_type: int = 0) -> SignedOrder:
     wallets = derive_wallets(OWNER)
     maker = (wallets.eoa, wallets.proxy, wallets.safe, wallets.deposit_beacon)[signature_type]
     signer = maker if signature_type == 3 else OWNER
-    unsigned = SignedOrder(1, maker, signer, "42", 1_000_000, 2_000_000, Side.BUY, signature_type, 5, "0x")
+    unsigned = SignedOrder(
+        1, maker, signer, "42", 1_000_000, 2_000_000, Side.BUY, signature_type, 5, "0x"
+    )
     digest = keccak256(b"\x19\x01" + domain_separator() + contents_hash(unsigned))
     return msgspec.structs.replace(unsigned, signature="0x" + signed(digest).hex())
 
