@@ -55,6 +55,7 @@ def assert_sound(book: Book) -> None:
         assert total == sum(size for _, size in shown)
 
 
+Step = tuple[Outcome, Side, int, int, TimeInForce, bool, bool, int]
 ORDERS = st.lists(
     st.tuples(
         st.sampled_from(list(Outcome)),
@@ -72,7 +73,7 @@ ORDERS = st.lists(
 
 @given(ORDERS)
 @settings(max_examples=150, deadline=None)
-def test_any_sequence_keeps_the_book_sound(steps):
+def test_any_sequence_keeps_the_book_sound(steps: list[Step]):
     """After any orders and cancels the book is uncrossed, mirrored, and shares are conserved."""
     book = Book()
     placed: dict[str, BookOrder] = {}
@@ -122,7 +123,9 @@ def test_any_sequence_keeps_the_book_sound(steps):
                 assert fill.match_type is (MatchType.MINT if side is BUY else MatchType.MERGE)
         if budget:
             assert spent <= budget
-        levels = {(change.side, change.price_micros): change.shares_micros for change in result.levels}
+        levels = {
+            (change.side, change.price_micros): change.shares_micros for change in result.levels
+        }
         for (book_side, price), size in levels.items():
             assert dict(book.levels(UP, book_side)).get(price, 0) == size
         if cancel < index:
