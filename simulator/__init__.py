@@ -1,1 +1,1 @@
-"""Exchanges that speak the venues' protocols on loopback; the worker never imports them."""
+"""Exchanges that speak the venues' real protocols, for the demo, for training and for tests."""
