@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from helpers.domain import MICROS, NS_PER_SECOND
+from helpers.domain import NS_PER_SECOND
 from simulator.calibration_record import WindowRecord
 from simulator.fast_price import Array
 
@@ -100,7 +100,7 @@ def brier(records: list[WindowRecord], windows: list[Series], seconds: int) -> f
 
 def touch_quantiles(records: list[WindowRecord], quantiles: tuple[float, ...]) -> list[float]:
     """Return quantiles of the shares on the best level."""
-    sizes = [levels[0] / MICROS for record in records for _, levels in record.depth if levels]
+    sizes = [levels[0] for record in records for _, levels in record.depth if levels]
     return np.quantile(np.array(sizes), quantiles).tolist()
 
 
@@ -108,7 +108,7 @@ def touch_median(records: list[WindowRecord], minutes: tuple[float, float]) -> f
     """Return the median touch within a band of minutes."""
     first, last = minutes[0] * 60, minutes[1] * 60
     sizes = [
-        levels[0] / MICROS
+        levels[0]
         for record in records
         for elapsed, levels in record.depth
         if levels and first < elapsed <= last
@@ -119,7 +119,7 @@ def touch_median(records: list[WindowRecord], minutes: tuple[float, float]) -> f
 def cumulative_depth(records: list[WindowRecord], levels: int) -> float:
     """Return the median of the shares on the best ``levels`` levels together."""
     totals = [
-        sum(sizes[:levels]) / MICROS
+        sum(sizes[:levels])
         for record in records
         for _, sizes in record.depth
         if len(sizes) >= levels
@@ -154,13 +154,13 @@ def lag_profile(windows: list[Series], seconds: float) -> Array:
 def regression(windows: list[Series], seconds: int) -> tuple[float, float, float]:
     """Return (correlation, beta in cents a basis point, residual sd) of changes over a horizon.
 
-    Books polled once a second as in the recording; the last three minutes of a window.
+    Books polled once a second as in the recording; the last 200 s of a window, as recorded.
     """
     step = seconds * PER_SECOND
     fast: list[Array] = []
     mids: list[Array] = []
     for window in windows:
-        starts = np.arange(max(window.mid.size - 180 * PER_SECOND, 0), window.mid.size - step, 10)
+        starts = np.arange(max(window.mid.size - 200 * PER_SECOND, 0), window.mid.size - step, 10)
         starts = starts[window.ok[starts] & window.two_sided[starts + step]]
         fast.append(window.fast[starts + step] - window.fast[starts])
         # The recorder's poll showed a book of 0 to 2 s ago: a second on average.

@@ -1,19 +1,20 @@
-"""Runs the market model over a level map and records what a measurer would; judges nothing."""
+"""Runs the market model on the exchange core's books and records them; judges nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final
 
-from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, Asset, Outcome
+from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, Asset, Outcome, Side
 from simulator.actions import Cancel, FastQuote, Place, Take, WindowCloses, WindowOpens
-from simulator.calibration_book import LevelMap, MarketLevels
+from simulator.calibration_book import BackgroundBooks
 from simulator.market_model import MarketModel, ModelSettings
 
 GRID_NS: Final = 100 * NS_PER_MS
 """Books are sampled ten times a second."""
 DEPTH_NS: Final = NS_PER_SECOND
 DEPTH_LEVELS: Final = 10
+_CENT_MICROS: Final = 10_000
 START_NS: Final = 1_790_000_100 * NS_PER_SECOND // (900 * NS_PER_SECOND) * (900 * NS_PER_SECOND)
 """A fixed quarter of an hour in September 2026."""
 
@@ -27,8 +28,8 @@ class WindowRecord:
     asks: list[float] = field(default_factory=list)
     """On the 100 ms grid; 0 where that side is empty."""
     fast: list[float] = field(default_factory=list)
-    depth: list[tuple[float, list[int]]] = field(default_factory=list)
-    """(seconds into the window, shares_micros of the best levels), both sides in turn."""
+    depth: list[tuple[float, list[float]]] = field(default_factory=list)
+    """(seconds into the window, shares on the best levels), both sides in turn."""
     update_ns: list[int] = field(default_factory=list)
     take_shares: list[float] = field(default_factory=list)
     take_buys: int = 0
@@ -39,7 +40,7 @@ class WindowRecord:
 
 class _Recorder:
     def __init__(self) -> None:
-        self.books = LevelMap()
+        self.books = BackgroundBooks()
         self.done: list[WindowRecord] = []
         self._open: dict[str, tuple[WindowRecord, int]] = {}
         self._fast: dict[Asset, float] = {}
@@ -48,14 +49,13 @@ class _Recorder:
     def sample(self, at_ns: int) -> None:
         """Record every open book as it is just before ``at_ns``'s actions."""
         for slug, (record, opens_ns) in self._open.items():
-            levels = self.books.markets[slug]
-            record.bids.append(levels.best_bid / 1e4)
-            record.asks.append(levels.best_ask / 1e4)
+            record.bids.append(self.books.best_bid_micros(slug) / _CENT_MICROS)
+            record.asks.append(self.books.best_ask_micros(slug) / _CENT_MICROS)
             record.fast.append(self._fast.get(self._asset[slug], 0.0))
             if at_ns % DEPTH_NS == 0:
                 elapsed = (at_ns - opens_ns) / NS_PER_SECOND
-                for bid in (True, False):
-                    record.depth.append((elapsed, levels.top(bid, DEPTH_LEVELS)))
+                for side in Side:
+                    record.depth.append((elapsed, self.books.depth(slug, side, DEPTH_LEVELS)))
 
     def apply(self, at_ns: int, action: object) -> None:
         """Apply one action to the level map and note it."""
@@ -63,31 +63,32 @@ class _Recorder:
             case FastQuote():
                 self._fast[action.asset] = (action.bid + action.ask) / 2
             case Place():
-                self.books.markets[action.market].place(action)
+                self.books.place(action)
                 record = self._open[action.market][0]
                 record.update_ns.append(at_ns)
                 record.placements += 1
             case Cancel():
-                self.books.markets[action.market].cancel(action)
-                record = self._open[action.market][0]
-                record.update_ns.append(at_ns)
-                record.cancels += 1
+                if self.books.cancel(action):
+                    record = self._open[action.market][0]
+                    record.update_ns.append(at_ns)
+                    record.cancels += 1
             case Take():
-                if self.books.markets[action.market].take(action):
+                if self.books.take(action):
                     record = self._open[action.market][0]
                     record.update_ns.append(at_ns)
                     record.take_shares.append(action.shares_micros / MICROS)
-                    record.take_buys += action.side == "BUY"
+                    record.take_buys += action.side is Side.BUY
             case WindowOpens():
                 market = action.market
-                self.books.markets[market.slug] = MarketLevels()
+                self.books.open(market)
                 self._open[market.slug] = (WindowRecord(market.slug), market.opens_ns)
                 self._asset[market.slug] = market.asset
             case WindowCloses():
                 record, _ = self._open.pop(action.market)
                 record.up_won = action.winner is Outcome.UP
                 self.done.append(record)
-                del self.books.markets[action.market], self._asset[action.market]
+                self.books.close(action.market)
+                del self._asset[action.market]
             case _:
                 pass
 

@@ -43,7 +43,7 @@ VOLATILITY_COMMON: Final = 0.8
 MOVES_PER_SECOND: Final = 0.09
 """Moves of the mid at median volatility, in the common and in the own stream each."""
 JUMPS_PER_SECOND: Final = 1.0 / 300.0
-JUMP_VARIANCE: Final = 1.8
+JUMP_VARIANCE: Final = 2.2
 """News: jumps that come in quiet times as in busy ones, with this variance a second, as a multiple
 of the median volatility squared. Makers reckon with them, so a quiet market's odds are no surer
 than measured (5 c a basis point)."""

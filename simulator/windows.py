@@ -17,10 +17,6 @@ WINDOW_SECONDS: Final = (300, 900, 3_600)
 """Lengths the model knows: 5 m and 15 m settle by the 60 s average, 1 h by the fast market."""
 HOUR_SECONDS: Final = 3_600
 COARSE_TICK_MICROS: Final = 10_000
-FINE_TICK_MICROS: Final = 1_000
-FINE_ABOVE_MICROS: Final = 960_000
-FINE_BELOW_MICROS: Final = 40_000
-"""Beyond these prices the venue's tick is fine (reference C.4)."""
 
 _FEES: Final = FeeSchedule(rate_ppm=70_000, exponent=1, taker_only=True)
 _MINIMUM_SHARES_MICROS: Final = 5 * MICROS
