@@ -1,4 +1,4 @@
-"""Prints the market model's figures beside those of real markets: ``python -m simulator.calibration``.
+"""Prints the market model's figures beside real markets': ``python -m simulator.calibration``.
 
 Measured figures are constants here, from recordings of both venues (Binance 2024 and 2026,
 Polymarket December 2025 to September 2026); the recordings themselves are not needed. A row is in
@@ -170,9 +170,8 @@ def table(rows: list[Row]) -> str:
     """Return the report: one line a figure, reasons below those that are out."""
     lines = [f"{'figure':48} {'measured':>13} {'simulated':>10} {'ratio':>6}"]
     for entry in rows:
-        span = f"{entry.low:g}" if entry.low == entry.high else f"{entry.low:g}..{entry.high:g}"
-        if entry.low == entry.high and not entry.low.is_integer():
-            span = f"{entry.low:.4g}"
+        ends = dict.fromkeys((f"{entry.low:.5g}", f"{entry.high:.5g}"))
+        span = "..".join(ends)
         verdict = "ok" if entry.within else "NOT"
         line = (
             f"{entry.figure:48} {span:>13} {entry.simulated:>10.4g} {entry.ratio:>6.2f} {verdict}"

@@ -18,6 +18,7 @@ from simulator.fast_price import (
     Array,
     FastPriceProcess,
 )
+from simulator.profiles import MAKER_PROFILES
 from simulator.reference import TWAP_DELAY_SECONDS, TWAP_SECONDS, ReferencePrices
 from simulator.windows import market_facts
 
@@ -57,6 +58,7 @@ def run_path(seed: int, days: int) -> PathRecord:
     messages: list[float] = []
     fairs: list[list[float]] = []
     fair: FairValue | None = None
+    caution = MAKER_PROFILES[MINUTES_IN_WINDOW * 60].caution
     for minute in range(days * 24 * 60):
         block = source.next_block(START_NS + minute * BLOCK_NS)
         reference.advance(block, 0)
@@ -66,7 +68,7 @@ def run_path(seed: int, days: int) -> PathRecord:
         seconds.append(np.exp(block.log_mid[0, ::STEPS_PER_SECOND]))
         if minute % MINUTES_IN_WINDOW == 0:
             market = market_facts(seed, Asset.BTC, MINUTES_IN_WINDOW * 60, block.start_ns)
-            fair = FairValue(market, averages[-1], seen, reference)
+            fair = FairValue(market, averages[-1], seen, reference, caution)
             fairs.append([])
         elapsed = minute % MINUTES_IN_WINDOW * 60
         if fair is not None and elapsed in FAIR_AT_SECONDS:

@@ -96,6 +96,7 @@ class FairValue:
     """The makers' chance of Up in one market, in standard deviations (a z-score)."""
 
     __slots__ = (
+        "_caution",
         "_closes_second",
         "_deviation",
         "_hourly",
@@ -108,9 +109,15 @@ class FairValue:
     )
 
     def __init__(
-        self, market: Market, strike: float, seen: SeenPrice, reference: ReferencePrices
+        self,
+        market: Market,
+        strike: float,
+        seen: SeenPrice,
+        reference: ReferencePrices,
+        caution: float,
     ) -> None:
         self._closes_second = market.closes_ns // NS_PER_SECOND
+        self._caution = caution
         self._hourly = market.window_seconds == HOUR_SECONDS
         self._log_strike = math.log(strike)
         self._seen = seen
@@ -152,4 +159,4 @@ class FairValue:
             averaged = self._share**2 * (TWAP_SECONDS - count) / 3.0
             ahead = before + averaged
             variance = self._seen.variance_ahead(second, ahead)
-        self._deviation = math.sqrt(max(variance, _MINIMUM_VARIANCE))
+        self._deviation = self._caution * math.sqrt(max(variance, _MINIMUM_VARIANCE))

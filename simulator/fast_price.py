@@ -30,9 +30,9 @@ BLOCK_SECONDS: Final = 60
 BLOCK_NS: Final = BLOCK_SECONDS * NS_PER_SECOND
 BLOCK_STEPS: Final = BLOCK_SECONDS * STEPS_PER_SECOND
 
-MEDIAN_VOLATILITY: Final = 0.31e-4
+MEDIAN_VOLATILITY: Final = 0.29e-4
 """Bitcoin's log return per square root of a second in the middle of the distribution."""
-SLOW_SD: Final = 0.70
+SLOW_SD: Final = 0.785
 SLOW_SECONDS: Final = 3_600.0
 """Log-volatility that lasts for many windows."""
 MEDIUM_SD: Final = 0.55
@@ -42,8 +42,8 @@ VOLATILITY_COMMON: Final = 0.8
 """Correlation of log-volatility between assets."""
 MOVES_PER_SECOND: Final = 0.09
 """Moves of the mid at median volatility, in the common and in the own stream each."""
-JUMPS_PER_SECOND: Final = 1.0 / 300.0
-JUMP_VARIANCE: Final = 2.2
+JUMPS_PER_SECOND: Final = 1.0 / 400.0
+JUMP_VARIANCE: Final = 1.65
 """News: jumps that come in quiet times as in busy ones, with this variance a second, as a multiple
 of the median volatility squared. Makers reckon with them, so a quiet market's odds are no surer
 than measured (5 c a basis point)."""

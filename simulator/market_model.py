@@ -286,10 +286,10 @@ class MarketModel:
         opens_ns = window_start_ns(now_ns, length)
         market = market_facts(self._seed, asset, length, opens_ns)
         strike = self._settling_price(row, length, opens_ns)
-        fair = FairValue(market, strike, state.seen, state.reference)
+        maker_profile = MAKER_PROFILES[length]
+        fair = FairValue(market, strike, state.seen, state.reference, maker_profile.caution)
         running = _RunningWindow(market, strike, row, fair)
         key = (list(Asset).index(asset), length, opens_ns // NS_PER_SECOND)
-        maker_profile = MAKER_PROFILES[length]
         running.noise = _Noise(maker_profile, Draws(random_stream(self._seed, 5, *key)), now_ns)
         running.maker = BookMaker(market, maker_profile, Draws(random_stream(self._seed, 6, *key)))
         running.takers = TakerFlow(

@@ -29,6 +29,8 @@ class MakerProfile(Message, frozen=True):
     """Weibull shape of that pause."""
     refit_gap_seconds: float
     """Mean pause between updates that tidy depth after a move."""
+    caution: float
+    """Volatility the makers reckon with over the true one: odds a little less sure than fair."""
 
 
 class TakerProfile(Message, frozen=True):
@@ -41,9 +43,9 @@ class TakerProfile(Message, frozen=True):
 
 
 MAKER_PROFILES: Final[dict[int, MakerProfile]] = {
-    300: MakerProfile(0.04, 30.0, 0.45, 0.3, 0.16, 0.34, 0.7, 0.095),
-    900: MakerProfile(0.027, 45.0, 0.4, 0.3, 0.003, 0.33, 0.7, 0.08),
-    3_600: MakerProfile(0.01, 60.0, 0.25, 0.3, 0.003, 0.25, 0.7, 0.03),
+    300: MakerProfile(0.042, 30.0, 0.5, 0.3, 0.16, 0.34, 0.7, 0.095, 1.12),
+    900: MakerProfile(0.032, 30.0, 0.5, 0.3, 0.003, 0.33, 0.7, 0.08, 1.08),
+    3_600: MakerProfile(0.015, 60.0, 0.4, 0.3, 0.003, 0.5, 0.7, 0.1, 1.08),
 }
 TAKER_PROFILES: Final[dict[int, TakerProfile]] = {
     300: TakerProfile(1.0, 0.6),
