@@ -26,6 +26,11 @@ _BRIER_REASON: Final = (
     "few windows were measured; a driftless price under a 60 s average leaves arccos(share of "
     "variance known)/2pi = 0.19/0.13/0.034, and lower needs trends, a free edge to train on"
 )
+_REVERSAL_ROW: Final = (14, 60)
+_REVERSAL_REASON: Final = (
+    "9.2 c over 15 s are 18.4 c over 60 s for a price that does not turn back, and the same "
+    "market's earlier minutes show none that does"
+)
 
 
 class Row(Message, frozen=True):
@@ -61,7 +66,7 @@ def row(figure: str, measured: float, simulated: float, reason: str = "") -> Row
 
 def path_rows(days: int) -> list[Row]:
     """Return the rows of fast price, reference and Brier scores."""
-    path = paths.run_path(SEED, days)
+    path = paths.run_path(SEED, days * 24 * 60)
     returns = paths.five_minute_returns(path)
     rate, second, tenth = paths.message_bursts(path)
     asked = paths.DEFAULT_QUOTES_PER_SECOND + paths.DEFAULT_TRADES_PER_SECOND
@@ -75,7 +80,7 @@ def path_rows(days: int) -> list[Row]:
         row("perpetual: worst 100 ms / mean second", 1_131 / 272, tenth),
     ]
     rows += [
-        row(f"Binance vs outcome, move {low} to {high} bp", share, value)
+        row(f"Binance vs outcome, move {low:g} to {high:g} bp", share, value)
         for low, high, share in bands
         for value in (paths.outcome_mismatch(path, low, high),)
     ]
@@ -113,7 +118,8 @@ def fifteen_minute_rows(records: list[WindowRecord]) -> list[Row]:
         for seconds, measured in zip((1, 5, 15, 60), figures, strict=True):
             found = measures.mid_change_sd(windows, seconds, band)
             name = f"15 m sd of mid over {seconds} s, minutes {band[0]} to {band[1]}, c"
-            rows.append(row(name, measured, found))
+            reason = _REVERSAL_REASON if (band[1], seconds) == _REVERSAL_ROW else ""
+            rows.append(row(name, measured, found, reason))
     unchanged = measures.unchanged_share(windows)
     rows.append(Row("15 m seconds with the mid unchanged", 0.43, 0.58, unchanged))
     return rows
@@ -184,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the model, print the table, return 1 when a row is out without a stated reason."""
     parser = argparse.ArgumentParser(prog="simulator.calibration", description=__doc__)
     parser.add_argument("--days", type=int, default=20, help="days of price path")
-    parser.add_argument("--windows", type=int, default=80, help="15 m windows; 5 m: 2.5 x as many")
+    parser.add_argument("--windows", type=int, default=120, help="15 m windows; 5 m: 2.5 x as many")
     chosen = parser.parse_args(arguments)
     started = monotonic_seconds()
     rows = path_rows(chosen.days)

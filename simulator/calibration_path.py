@@ -47,8 +47,8 @@ class PathRecord:
     up_won: Array
 
 
-def run_path(seed: int, days: int) -> PathRecord:
-    """Run Bitcoin's price, reference and fair value for some days."""
+def run_path(seed: int, minutes_run: int) -> PathRecord:
+    """Run Bitcoin's price, reference and fair value for some minutes (two windows at least)."""
     source = FastPriceProcess(seed, (Asset.BTC,))
     reference, seen = ReferencePrices(seed, Asset.BTC), SeenPrice()
     flow = FastFlow(seed, Asset.BTC, DEFAULT_QUOTES_PER_SECOND, DEFAULT_TRADES_PER_SECOND)
@@ -59,7 +59,7 @@ def run_path(seed: int, days: int) -> PathRecord:
     fairs: list[list[float]] = []
     fair: FairValue | None = None
     caution = MAKER_PROFILES[MINUTES_IN_WINDOW * 60].caution
-    for minute in range(days * 24 * 60):
+    for minute in range(minutes_run):
         block = source.next_block(START_NS + minute * BLOCK_NS)
         reference.advance(block, 0)
         seen.advance(block, 0)

@@ -30,9 +30,9 @@ _QUIET_SHARE: Final = 0.5
 """Share of messages that come whatever the price does."""
 _BURST_SECONDS: Final = 0.10
 """How long the market stays excited after a move."""
-_BURST_MEAN: Final = 1.0e-6
+_BURST_MEAN: Final = 0.72e-6
 """Mean excitement of Bitcoin (|log return| a step, smoothed): makes the mean rate the asked one."""
-_BURST_LIMIT: Final = 160.0
+_BURST_LIMIT: Final = 115.0
 """Excitement saturates: a large jump brings no more messages than the venue sends."""
 _FOLLOW: Final = 0.3
 """How much likelier than half a taker trades with the last move."""

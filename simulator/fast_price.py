@@ -40,7 +40,7 @@ MEDIUM_SECONDS: Final = 200.0
 """Log-volatility that comes and goes within a window."""
 VOLATILITY_COMMON: Final = 0.8
 """Correlation of log-volatility between assets."""
-MOVES_PER_SECOND: Final = 0.09
+MOVES_PER_SECOND: Final = 0.10
 """Moves of the mid at median volatility, in the common and in the own stream each."""
 JUMPS_PER_SECOND: Final = 1.0 / 400.0
 JUMP_VARIANCE: Final = 1.65

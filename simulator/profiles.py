@@ -37,19 +37,19 @@ class TakerProfile(Message, frozen=True):
     """How a window's background takers behave."""
 
     rate_multiple: float
-    """Of the asset's taker rate in a 15 m window."""
+    """Of the asset's taker rate in a 15 m window; over 1 because some find nobody to trade with."""
     gap_shape: float
     """Weibull shape of the pause between two takers."""
 
 
 MAKER_PROFILES: Final[dict[int, MakerProfile]] = {
-    300: MakerProfile(0.042, 30.0, 0.5, 0.3, 0.16, 0.34, 0.7, 0.095, 1.12),
+    300: MakerProfile(0.039, 30.0, 0.45, 0.3, 0.16, 0.34, 0.7, 0.095, 1.12),
     900: MakerProfile(0.032, 30.0, 0.5, 0.3, 0.003, 0.33, 0.7, 0.08, 1.08),
     3_600: MakerProfile(0.015, 60.0, 0.4, 0.3, 0.003, 0.5, 0.7, 0.1, 1.08),
 }
 TAKER_PROFILES: Final[dict[int, TakerProfile]] = {
     300: TakerProfile(1.0, 0.6),
-    900: TakerProfile(1.0, 0.6),
+    900: TakerProfile(1.07, 0.6),
     3_600: TakerProfile(0.5, 0.6),
 }
 

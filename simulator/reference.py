@@ -25,10 +25,10 @@ from simulator.randomness import random_stream
 TWAP_SECONDS: Final = 60
 TWAP_DELAY_SECONDS: Final = 3
 """The average stamped T ends with the spot of T - 3 s (reference E.4, medium confidence)."""
-BASIS_SD: Final = 0.55e-4
+BASIS_SD: Final = 0.53e-4
 BASIS_SECONDS: Final = 60.0
 """Spread of fast price and settlement source, and how long a deviation lasts."""
-BASIS_LEVEL_SD: Final = 0.45
+BASIS_LEVEL_SD: Final = 0.48
 BASIS_LEVEL_MINUTES: Final = 15.0
 """Log-sd and persistence of the basis's own activity: fat tails of its change over a window."""
 _PRICE_DECIMALS: Final = 8
