@@ -125,19 +125,21 @@ def fifteen_minute_rows(records: list[WindowRecord]) -> list[Row]:
     return rows
 
 
-def taker_rows(records: dict[Asset, list[WindowRecord]]) -> list[Row]:
-    """Return the rows of background takers in 15 m windows."""
-    counts = {Asset.BTC: 2_970, Asset.ETH: 1_059, Asset.XRP: 471, Asset.SOL: 247}
+def taker_rows(bitcoin: list[WindowRecord], others: list[WindowRecord]) -> list[Row]:
+    """Return the rows of background takers in 15 m windows; ``others`` are of three assets."""
+    counts = ((Asset.BTC, 2_970), (Asset.ETH, 1_059), (Asset.XRP, 471), (Asset.SOL, 247))
     rows: list[Row] = []
-    for asset, measured in counts.items():
-        found = float(np.mean([len(record.take_shares) for record in records[asset]]))
+    for asset, measured in counts:
+        prefix = f"{asset.lower()}-"
+        mine = [record for record in bitcoin + others if record.slug.startswith(prefix)]
+        found = float(np.mean([len(record.take_shares) for record in mine]))
         rows.append(row(f"15 m trades a window, {asset}", measured, found))
-    sizes = np.concatenate([np.array(record.take_shares) for record in records[Asset.BTC]])
+    sizes = np.concatenate([np.array(record.take_shares) for record in bitcoin])
     quantiles = (0.1, 0.5, 0.9, 0.99)
     found_sizes: list[float] = np.quantile(sizes, quantiles).tolist()
     for quantile, measured, found in zip(quantiles, (2.8, 7, 73, 510), found_sizes, strict=True):
         rows.append(row(f"15 m trade size p{quantile * 100:.0f}, shares", measured, found))
-    buys = sum(record.take_buys for record in records[Asset.BTC]) / sizes.size
+    buys = sum(record.take_buys for record in bitcoin) / sizes.size
     rows.append(row("15 m share of taker buys", 0.80, buys))
     return rows
 
@@ -198,11 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     bitcoin = record_windows(SEED, (Asset.BTC,), 900, chosen.windows)
     rows += fifteen_minute_rows(bitcoin)
     others = record_windows(SEED, (Asset.ETH, Asset.XRP, Asset.SOL), 900, chosen.windows // 8)
-    by_asset = {Asset.BTC: bitcoin}
-    for asset in (Asset.ETH, Asset.XRP, Asset.SOL):
-        prefix = f"{asset.lower()}-"
-        by_asset[asset] = [record for record in others if record.slug.startswith(prefix)]
-    rows += taker_rows(by_asset)
+    rows += taker_rows(bitcoin, others)
     rows += five_minute_rows(record_windows(SEED, (Asset.BTC,), 300, chosen.windows * 5 // 2))
     ended = monotonic_seconds()
     minutes = chosen.windows * 15 + chosen.windows // 8 * 45 + chosen.windows * 5 // 2 * 5

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, Asset, Outcome, Side
-from simulator.actions import Cancel, FastQuote, Place, Take, WindowCloses, WindowOpens
+from simulator.actions import Action, Cancel, FastQuote, Place, Take, WindowCloses, WindowOpens
 from simulator.calibration_book import BackgroundBooks
 from simulator.market_model import MarketModel, ModelSettings
 
@@ -57,7 +57,7 @@ class _Recorder:
                 for side in Side:
                     record.depth.append((elapsed, self.books.depth(slug, side, DEPTH_LEVELS)))
 
-    def apply(self, at_ns: int, action: object) -> None:
+    def apply(self, at_ns: int, action: Action) -> None:
         """Apply one action to the level map and note it."""
         match action:
             case FastQuote():

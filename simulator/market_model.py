@@ -6,8 +6,9 @@ before the next is drawn from the iterator. With equal arguments and equal books
 equal bit for bit; fast prices, references and resolutions do not depend on the books at all.
 
 Thinned against reality: messages of the perpetual (see ``fast_flow``) and its depth; makers show
-one order a level; nobody trades a window before it opens. Several windows of an asset share its
-price.
+one order a level and refill what is taken at the same fair value, so nobody's order has lasting
+impact on price; nobody trades a window before it opens. Hours and assets other than Bitcoin are
+plausible rather than measured (see ``profiles`` and ``assets``).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.domain import NS_PER_SECOND, Asset
-from simulator.calibration import Row, fifteen_minute_rows, five_minute_rows, row, table
+from simulator.calibration import Row, fifteen_minute_rows, five_minute_rows, row, table, taker_rows
 from simulator.calibration_measures import (
     PER_SECOND,
     Series,
@@ -127,7 +127,11 @@ def test_measures_of_the_path() -> None:
 def test_recorded_windows_give_every_row() -> None:
     """One real window of each kind passes through every measure; figures are finite."""
     short = record_windows(7, (Asset.BTC,), 300, 6)
-    rows = five_minute_rows(short) + fifteen_minute_rows(record_windows(7, (Asset.BTC,), 900, 1))
+    assets = (Asset.BTC, Asset.ETH, Asset.XRP, Asset.SOL)
+    long = record_windows(7, assets, 900, 1)
+    bitcoin = [record for record in long if record.slug.startswith("btc")]
+    others = [record for record in long if record not in bitcoin]
+    rows = five_minute_rows(short) + fifteen_minute_rows(bitcoin) + taker_rows(bitcoin, others)
     assert all(np.isfinite(entry.simulated) for entry in rows)
     assert len({entry.figure for entry in rows}) == len(rows) > 30
     path = run_path(7, 120)
