@@ -43,7 +43,7 @@ class TakerProfile(Message, frozen=True):
 
 
 MAKER_PROFILES: Final[dict[int, MakerProfile]] = {
-    300: MakerProfile(0.039, 30.0, 0.45, 0.3, 0.16, 0.34, 0.7, 0.095, 1.12),
+    300: MakerProfile(0.039, 30.0, 0.45, 0.3, 0.16, 0.34, 0.7, 0.095, 1.15),
     900: MakerProfile(0.032, 30.0, 0.5, 0.3, 0.003, 0.33, 0.7, 0.08, 1.08),
     3_600: MakerProfile(0.015, 60.0, 0.4, 0.3, 0.003, 0.5, 0.7, 0.1, 1.08),
 }
@@ -78,15 +78,15 @@ TOUCH_SIZES: Final = QuantileCurve(
 DEEP_MEDIANS: Final = (
     335.0,
     1_050.0,
-    3_100.0,
-    3_100.0,
+    3_550.0,
+    3_550.0,
     1_900.0,
     1_900.0,
     1_900.0,
     1_900.0,
     1_900.0,
 )
-"""Shares on the second to tenth level: differences of the measured cumulative depth."""
+"""Shares on the second to tenth level, so that cumulative depth shows as measured."""
 DEEP_SD: Final = 0.5
 """Log-sd of a deep level's size (assumed)."""
 THINNING: Final = ((0.34, 0.93), (0.67, 0.75), (0.87, 0.515), (1.01, 0.295))
