@@ -179,6 +179,7 @@ class Trading:
         if not isinstance(reply, OrderHeld):
             return reply
         waiting = self._waiting[reply.order_id]
+        self._surroundings.advance()  # So that whoever drives time knows of the release.
         patience = asyncio.create_task(self._surroundings.wait(HOLD_PATIENCE_NS))
         try:
             await asyncio.wait((waiting, patience), return_when=asyncio.FIRST_COMPLETED)

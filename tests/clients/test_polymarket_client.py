@@ -9,20 +9,24 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from polymarket import AsyncSecureClient, RelayerApiKey
 from polymarket.environments import PRODUCTION, Environment, _create_environment
 from polymarket.errors import OrderHeartbeatMismatchError, RateLimitError, RequestRejectedError
 from polymarket.rate_limit import RateLimitUpdate
+from polymarket.streams import CryptoPriceSpec, CryptoTwapPriceSpec, MarketSpec, UserSpec
 
 from helpers.domain import Asset, Outcome, Side
 from tests.simulator.served import CONDITION, DOWN, KEY, SIGNER, UP, WALLET, Running, Served, served
 
 SPEED = 20.0
+Event = Any
+"""The package types each channel apart; these tests read them by their attributes."""
 
 
 def environment(world: Served) -> Environment:
@@ -105,7 +109,9 @@ async def test_order_rests_fills_and_settles() -> None:
 async def test_market_orders_buy_and_sell() -> None:
     """FAK and FOK market orders in dollars and in shares."""
     async with trader() as (client, _, _):
-        bought = await client.place_market_order(asset_id=UP, side="BUY", amount=10, max_price="0.51")
+        bought = await client.place_market_order(
+            asset_id=UP, side="BUY", amount=10, max_price="0.51"
+        )
         assert bought.status == "matched"
         await client.wait_for_order_fill_settlement(bought, timeout_s=5)
         sold = await client.place_market_order(
@@ -148,3 +154,96 @@ async def test_heartbeat_chain() -> None:
         with pytest.raises(OrderHeartbeatMismatchError) as stale:
             await client.send_order_heartbeat(heartbeat_id=first.heartbeat_id)
         assert stale.value.heartbeat_id == second.heartbeat_id
+
+
+async def test_market_channel_is_read() -> None:
+    """Books first, then changes, a trade, the tick, and the resolution of the market."""
+    async with trader() as (client, world, _):
+        spec = MarketSpec(asset_ids=[UP, DOWN], custom_feature_enabled=True)
+        handle = await client.subscribe(spec)
+        events = aiter(handle)
+        books = [await next_event(events) for _ in range(2)]
+        assert [event.type for event in books] == ["book", "book"]
+        world.house(Outcome.UP, Side.BUY, 0.5, 20)
+        changed = await next_event(events)
+        assert {change.price for change in changed.payload.price_changes} == {Decimal("0.5")}
+        assert (await next_event(events)).type == "best_bid_ask"
+        world.exchange.resolve(CONDITION, Outcome.UP, world.time.now_ns())
+        world.advance()
+        seen = await until(events, "market_resolved")
+        assert seen.payload.winning_outcome == "Up"
+        await handle.close()
+
+
+async def test_user_channel_tells_orders_and_trades() -> None:
+    """Placement, fill as a maker, cancellation, and the ladder of the trade."""
+    async with trader() as (client, world, _):
+        handle = await client.subscribe(UserSpec(markets=[CONDITION]))
+        events = aiter(handle)
+        placed = await client.place_limit_order(asset_id=UP, price="0.50", size=20, side="BUY")
+        assert (await next_event(events)).payload.id == placed.order_id
+        world.house(Outcome.UP, Side.SELL, 0.5, 5)
+        seen: list[str] = []
+        while "CONFIRMED" not in seen:
+            event = await next_event(events)
+            seen.append(
+                event.payload.status if event.type == "trade" else event.payload.order_event_type
+            )
+        assert seen == ["UPDATE", "MATCHED", "MINED", "CONFIRMED"]
+        await client.cancel_market_orders(market=CONDITION)
+        assert (await next_event(events)).payload.order_event_type == "CANCELLATION"
+        await handle.close()
+
+
+async def test_reference_prices_come_as_snapshot_and_updates() -> None:
+    """Two minutes of history first, then each price as it is published."""
+    async with trader() as (client, world, _):
+        at_ns = world.time.now_ns()
+        world.venue.publish_reference(Asset.BTC, 64_000.5, 63_999.25, at_ns)
+        handle = await client.subscribe(
+            [CryptoTwapPriceSpec(symbols=["btcusd"]), CryptoPriceSpec(symbols=["btcusd"])]
+        )
+        events = aiter(handle)
+        snapshots = [await next_event(events) for _ in range(2)]
+        assert {str(each.payload.data[0].value) for each in snapshots} == {
+            "63999.250000000000000000",
+            "64000.500000000000000000",
+        }
+        world.venue.publish_reference(Asset.BTC, None, 64_010.0, world.time.now_ns())
+        assert (await next_event(events)).payload.value == Decimal(64010)
+        await handle.close()
+
+
+async def test_winnings_are_found_and_redeemed() -> None:
+    """After the resolution the position is redeemable, and the relayer pays it out."""
+    async with trader() as (client, world, _):
+        bought = await client.place_market_order(
+            asset_id=UP, side="BUY", amount=10.2, max_price="0.51"
+        )
+        await client.wait_for_order_fill_settlement(bought, timeout_s=5)
+        world.exchange.resolve(CONDITION, Outcome.UP, world.time.now_ns())
+        world.advance()
+        positions = (await client.list_positions(user=WALLET).first_page()).items
+        assert [(each.redeemable, each.current_size) for each in positions] == [(True, Decimal(20))]
+        before = (await client.get_balance_allowance(asset_type="COLLATERAL")).balance
+        handle = await client.redeem_positions(condition_id=CONDITION)
+        assert (await handle.wait()).transaction_hash.startswith("0x")
+        after = (await client.get_balance_allowance(asset_type="COLLATERAL")).balance
+        assert after - before == 20_000_000
+        assert (await client.list_positions(user=WALLET).first_page()).items == ()
+        again = await client.redeem_positions(condition_id=CONDITION)
+        await again.wait()
+        assert (await client.get_balance_allowance(asset_type="COLLATERAL")).balance == after
+
+
+async def next_event(events: AsyncIterator[Event]) -> Event:
+    """Return the next event, which must come within five seconds."""
+    return await asyncio.wait_for(anext(events), 5)
+
+
+async def until(events: AsyncIterator[Event], kind: str) -> Event:
+    """Return the next event of a kind."""
+    while True:
+        event = await next_event(events)
+        if event.type == kind:
+            return event

@@ -78,6 +78,7 @@ class Served:
         self.venue = PolymarketVenue(
             self.exchange, time.now_ns, self.advance, faults, speed, frames_max
         )
+        self.loop = asyncio.get_running_loop()
         self._wake: asyncio.TimerHandle | None = None
 
     def advance(self) -> None:
@@ -90,7 +91,7 @@ class Served:
             self._wake.cancel()
         if due_ns is not None and isinstance(self.time, Running):
             seconds = max(0, due_ns - now_ns) / NS_PER_SECOND / self.speed
-            self._wake = asyncio.get_running_loop().call_later(seconds, self.advance)
+            self._wake = self.loop.call_later(seconds, self.advance)
 
     def pass_seconds(self, seconds: float) -> None:
         """Let venue time pass at once; only when the test moves it."""
