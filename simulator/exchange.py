@@ -41,7 +41,7 @@ from simulator.exchange_messages import (
     TradeChanged,
 )
 from simulator.market_state import MarketState
-from simulator.matching import TimeInForce
+from simulator.matching import RestingOrder, TimeInForce
 from simulator.order_entry import OrderEntry
 from simulator.order_records import CANCELED, DELAYED, OrderRecord, lock_asset
 from simulator.order_signing import SignedOrder
@@ -223,6 +223,18 @@ class Exchange:
         if refusals.cancel_refusal(self._entry.phase) is not None:
             return False
         return self._entry.cancel_house(self._markets[condition_id], order_id, now_ns)
+
+    def house_orders(self, condition_id: str) -> tuple[RestingOrder, ...]:
+        """Return the resting orders of background makers in a market."""
+        book = self._markets[condition_id].book
+        resting = (book.order(order_id) for order_id in book.order_ids())
+        return tuple(order for order in resting if order and self.accounts.get(order.owner).house)
+
+    def force_tick(self, tick_micros: int, now_ns: int) -> None:
+        """Make every open market's tick this one; 0 gives it back to the prices (C.4)."""
+        for market in self._markets.values():
+            if not market.resolved:
+                self._entry.force_tick(market, tick_micros, now_ns)
 
     def open_orders(self, account: str) -> tuple[OrderView, ...]:
         """Return an account's resting orders, oldest first (held ones are not shown yet)."""

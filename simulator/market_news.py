@@ -41,11 +41,15 @@ class MarketNews:
         )
         if market.best != (bid, ask):
             market.best = (bid, ask)
-            tick = market.wanted_tick_micros()
-            if tick != market.tick_micros:
-                old, market.tick_micros = market.tick_micros, tick
-                self._emit(TickSizeChanged(market.listing.condition_id, old, tick, now_ns))
-                self.publish_book(market, now_ns)
+            self.tick_called_for(market, now_ns)
+
+    def tick_called_for(self, market: MarketState, now_ns: int) -> None:
+        """Change a market's tick when its prices, or a fault, call for another."""
+        tick = market.wanted_tick_micros()
+        if tick != market.tick_micros:
+            old, market.tick_micros = market.tick_micros, tick
+            self._emit(TickSizeChanged(market.listing.condition_id, old, tick, now_ns))
+            self.publish_book(market, now_ns)
 
     def traded(
         self,

@@ -27,6 +27,8 @@ class MarketState:
         self.book = Book()
         self.fees = FeeSchedule(listing.fee_rate_ppm, listing.fee_exponent, listing.fee_taker_only)
         self.tick_micros = listing.tick_micros
+        self.forced_tick_micros = 0
+        """A fault's tick, whatever the price calls for; 0 for none."""
         self.last_up_price_micros = 0
         self.last_change_ns = listing.created_ns
         self.sequence = 0
@@ -60,6 +62,8 @@ class MarketState:
 
         Orders that rest off the coarser grid when it comes back stay: only new ones must fit it.
         """
+        if self.forced_tick_micros:
+            return self.forced_tick_micros
         middle = self.middle_micros
         coarse = self.listing.tick_micros
         if middle is None or coarse <= FINE_TICK_MICROS:

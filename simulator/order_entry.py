@@ -117,6 +117,11 @@ class OrderEntry:
         self._news.book_changed(record.market, (level,), now_ns)
         return True
 
+    def force_tick(self, market: MarketState, tick_micros: int, now_ns: int) -> None:
+        """Fix a market's tick, or with 0 let its prices call for one again."""
+        market.forced_tick_micros = tick_micros
+        self._news.tick_called_for(market, now_ns)
+
     def cancel_house(self, market: MarketState, order_id: str, now_ns: int) -> bool:
         """Take a house order out of the book; ``False`` when it does not rest."""
         level = market.book.cancel(order_id)

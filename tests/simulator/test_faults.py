@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers.domain import NS_PER_SECOND, Source
+from helpers.domain import NS_PER_SECOND, Asset, Quote, Source
+from helpers.feeds.ingest import Ingest
+from simulator.actions import FastQuote
+from simulator.binance_frames import FuturesFrames
 from simulator.faults import (
     Fault,
     FaultError,
@@ -122,13 +125,102 @@ def test_one_schedule_acts_on_frames_in_process_as_well() -> None:
     assert made.on_frame(gamma) == [(0, gamma)]
 
 
-def test_the_world_asks_what_it_has_to_act_out() -> None:
-    """Clock skew and books are not a transport's business."""
-    made, clock = schedule(Fault(FaultKind.CLOCK_SKEW, "*", 5, 5, delay_seconds=2.5))
-    assert made.skew_ns() == 0
+def test_a_span_of_reordering_loses_only_what_never_had_a_follower() -> None:
+    """Pairs are swapped one after the other; an answer, which has no follower, is left alone."""
+    made, _ = schedule(Fault(FaultKind.REORDER))
+    fates = [made.outgoing("c", FRAME, text) for text in "abcde"]
+    assert fates == [
+        Deliver(),
+        Deliver(("b", "a")),
+        Deliver(),
+        Deliver(("d", "c")),
+        Deliver(),
+    ]
+    assert made.outgoing("r", "clob:GET /book", "{}") == "{}"
+
+
+def test_a_silence_keeps_a_held_frame_waiting() -> None:
+    """What is held comes after the next frame that passes, not through a silence."""
+    made, clock = schedule(
+        Fault(FaultKind.REORDER, times=1), Fault(FaultKind.SILENCE, from_seconds=1, for_seconds=1)
+    )
+    assert made.outgoing("c", FRAME, "a") == Deliver()
+    clock.seconds = 1
+    assert made.outgoing("c", FRAME, "b") == Deliver()
+    clock.seconds = 2
+    assert made.outgoing("c", FRAME, "c") == Deliver(("c", "a"))
+
+
+def test_a_fault_strikes_from_the_nth_message_so_many_times() -> None:
+    """Messages are counted by what matches, surface, connection and direction."""
+    fault = Fault(
+        FaultKind.GAP, "market_socket:*", connection="market_socket-2", from_message=3, times=2
+    )
+    made, _ = schedule(fault)
+    assert [made.outgoing("market_socket-1", FRAME, "x") for _ in range(4)] == ["x"] * 4
+    fates = [made.outgoing("market_socket-2", FRAME, "x") for _ in range(6)]
+    assert [fate == Deliver() for fate in fates] == [False, False, True, True, False, False]
+    refuse, _ = schedule(Fault(FaultKind.REFUSE, "clob:*", from_message=2, times=1, status=429))
+    asked = []
+    for _ in range(3):
+        asked.append(refuse.incoming("r", "clob:POST /order"))
+        assert refuse.outgoing("r", "clob:POST /order", "{}") == "{}"
+    assert [answer is None for answer in asked] == [True, False, True]
+
+
+def test_a_skewed_clock_shows_in_every_stamp() -> None:
+    """Milliseconds, seconds and the bare number of ``/time``; ids and prices stay."""
+    made, clock = schedule(Fault(FaultKind.CLOCK_SKEW, "*", 5, 5, delay_seconds=-2.5))
+    quote = FuturesFrames([Asset.BTC]).quote(START_NS, FastQuote(Asset.BTC, 1.0, 2.0, 1.1, 3.0))
+    kind = "binance_socket:bookTicker"
+    assert made.outgoing("c", kind, quote.text) == quote.text
     clock.seconds = 6
-    assert made.skew_ns() == 2_500_000_000
-    assert made.active(FaultKind.THIN_BOOK) is None
+    skewed = made.outgoing("c", kind, quote.text)
+    assert isinstance(skewed, str)
+    (event,) = Ingest().parse(Source.BINANCE_PUBLIC, skewed, START_NS)
+    assert isinstance(event, Quote)
+    assert event.venue_ns == START_NS - 2_500_000_000
+    assert skewed.replace("1790000097500", "1790000100000") == quote.text
+    assert made.outgoing("r", "clob:GET /time", "1790000100") == "1790000097"
+    user = '{"match_time":"1790000100","price":"0.5"}'
+    assert made.outgoing("c", "user_socket:trade", user) == user.replace("100", "097")
+
+
+def test_in_process_events_have_the_names_the_servers_give() -> None:
+    """One schedule acts on the same frames with and without sockets."""
+    frames = (
+        (Frame(Source.BINANCE_MARKET, START_NS, "btcusdt@markPrice@1s", "{}"), "markPrice@1s"),
+        (Frame(Source.COINBASE, START_NS, "match:BTC-USD", "{}"), "match"),
+        (
+            Frame(Source.POLYMARKET_REFERENCE, START_NS, "price.crypto.twap:btcusd", "{}"),
+            "price.crypto.twap",
+        ),
+        (
+            Frame(Source.POLYMARKET_MARKET, START_NS, "0xc", '[{"event_type":"book"}]'),
+            "book",
+        ),
+        (Frame(Source.POLYMARKET_USER, START_NS, "me", '{"event_type":"trade"}'), "trade"),
+    )
+    for frame, event in frames:
+        made, _ = schedule(Fault(FaultKind.GAP, f"*_socket:{event}"))
+        assert made.on_frame(frame) == []
+        other, _ = schedule(Fault(FaultKind.GAP, "*_socket:other"))
+        assert other.on_frame(frame) == [(0, frame)]
+
+
+def test_a_frame_held_in_process_keeps_its_key_and_its_source() -> None:
+    """Only texts swap places, not what they are about; a cut tells whose connection it was."""
+    made, _ = schedule(Fault(FaultKind.REORDER, times=1), Fault(FaultKind.CUT, from_message=4))
+    cut: list[Source] = []
+    made.on_cut = cut.append
+    btc = Frame(Source.BINANCE_PUBLIC, START_NS, "btcusdt@trade", "b")
+    mark = Frame(Source.BINANCE_MARKET, START_NS, "btcusdt@markPrice@1s", "m")
+    eth = Frame(Source.BINANCE_PUBLIC, START_NS + 1, "ethusdt@trade", "e")
+    assert made.on_frame(btc) == []
+    assert made.on_frame(mark) == [(0, mark)]
+    assert made.on_frame(eth) == [(0, eth), (0, btc)]
+    assert made.on_frame(eth) == []
+    assert cut == [Source.BINANCE_PUBLIC]
 
 
 def test_a_schedule_is_read_from_a_file(tmp_path: Path) -> None:
@@ -139,6 +231,8 @@ def test_a_schedule_is_read_from_a_file(tmp_path: Path) -> None:
     for text, wrong in (
         ('[[fault]]\nkind = "earthquake"', "earthquake"),
         ('[[fault]]\nkind = "gap"\nprobability = 2', "probability was 2"),
+        ('[[fault]]\nkind = "gap"\ntimes = -1', "-1 times"),
+        ('[[fault]]\nkind = "gap"\nform_seconds = 2', "form_seconds"),
         ("[[", "could not be read"),
     ):
         path.write_text(text)
@@ -146,6 +240,12 @@ def test_a_schedule_is_read_from_a_file(tmp_path: Path) -> None:
             read_schedule(path)
     with pytest.raises(FaultError, match="could not be read"):
         read_schedule(tmp_path / "none.toml")
+    json = tmp_path / "faults.json"
+    json.write_text('{"fault":[{"kind":"outage","where":"postgres","for_seconds":3}]}')
+    assert read_schedule(json) == (Fault(FaultKind.OUTAGE, "postgres", for_seconds=3),)
+    json.write_text("{")
+    with pytest.raises(FaultError, match="could not be read"):
+        read_schedule(json)
 
 
 def test_a_random_schedule_comes_from_its_seed() -> None:
