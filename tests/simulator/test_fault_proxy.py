@@ -8,7 +8,6 @@ import pytest
 
 from simulator.fault_proxy import LOOPBACK, FaultProxy
 
-
 GONE = (ConnectionError, asyncio.IncompleteReadError)
 """A reset is seen as an error or as an end, as the timing goes."""
 
