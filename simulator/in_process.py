@@ -38,8 +38,9 @@ from simulator.world import World
 from simulator.world_settings import Latencies, WorldSettings
 from strategies.catalogue import STRATEGY_NAMES
 
-STEP_NS: Final = NS_PER_SECOND
-"""The world is this far ahead of the worker at most; in paper nothing goes back to it."""
+STEP_NS: Final = NS_PER_SECOND // 4
+"""The world is this far ahead of the worker at most. In paper only requests for doubtful books go
+back to it, and the worker sends those every quarter of a second."""
 WARM_UP_MINUTES: Final = 65
 """An hour of minute returns and some to spare; a day of volume (feature 11) stays cold."""
 CONNECTED: Final = (
@@ -118,6 +119,7 @@ class InProcessRun:
         self.flow = build_flow(settings, Mode.PAPER, journal, allow_cold=False)
         self.frames = 0
         self.ingest = Ingest()
+        self._parse = self.ingest.parse
         self._clock = clock
         self._settings = settings
         self._journal = journal
@@ -153,7 +155,12 @@ class InProcessRun:
                 self._watch.add("world", monotonic_seconds() - began)
             self._deliver_until(step_ns)
             self._clock.advance_to(step_ns)
+            began = monotonic_seconds()
             self.flow.engine.advance(step_ns)
+            if self._watch is not None:
+                self._watch.add("decide", monotonic_seconds() - began)
+            for token in self.flow.board.drain_suspects():
+                self.transport.refetch(token, step_ns)
 
     def finish(self) -> None:
         """Let orders in flight settle and write the last row."""
@@ -196,7 +203,7 @@ class InProcessRun:
         self.frames += 1
         self._clock.advance_to(received_ns)
         on_event = self.flow.engine.on_event
-        for event in self.ingest.parse(source, text, received_ns):
+        for event in self._parse(source, text, received_ns):
             on_event(event)
 
     def _deliver_timed(self, source: Source, text: str, received_ns: int) -> None:

@@ -15,6 +15,7 @@ from helpers.domain import NS_PER_SECOND, Outcome, Source
 from helpers.feeds.ingest import encode_rest
 from simulator.actions import FastQuote, ReferenceTick
 from simulator.binance_frames import FuturesFrames, klines_body
+from simulator.book_text import rest_book
 from simulator.exchange_messages import (
     BookChanged,
     BookPublished,
@@ -39,6 +40,7 @@ SUBSCRIBE_NS: Final = NS_PER_SECOND
 """From a listing until the client, told of it by Gamma, has subscribed to its books."""
 BARS_MAX: Final = 1_500
 """One-minute bars of a klines answer (binance 4.1)."""
+_TRADING: Final = (BookPublished, MarketTraded, TickSizeChanged)
 
 
 class WireTransport:
@@ -93,7 +95,7 @@ class WireTransport:
                 self._market(event.condition_id, event.at_ns, frames.price_change(event))
                 for text in frames.best_bid_ask(event):
                     self._market(event.condition_id, event.at_ns, text)
-            elif isinstance(event, BookPublished | MarketTraded | TickSizeChanged):
+            elif isinstance(event, _TRADING):
                 self._trading(event)
             elif isinstance(event, MarketListed):
                 self._listed(event)
@@ -105,6 +107,13 @@ class WireTransport:
             elif isinstance(event, TradeChanged):
                 text = self._user.trade(event)
                 self._send(Frame(Source.POLYMARKET_USER, event.at_ns, event.account, text))
+
+    def refetch(self, token: str, now_ns: int) -> None:
+        """Answer GET /book for a token, as the worker asks when it doubts a book; 404 is silent."""
+        found = self._world.exchange.market_of_token(token)
+        if found is not None and not found[0].resolved:
+            text = encode_rest("/book", token, rest_book(*found))
+            self._send(Frame(Source.CLOB_REST, now_ns, token, text))
 
     def _trading(self, event: BookPublished | MarketTraded | TickSizeChanged) -> None:
         condition_id, at_ns = event.condition_id, event.at_ns

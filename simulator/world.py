@@ -41,6 +41,7 @@ from simulator.world_books import WorldBooks
 from simulator.world_settings import RESOLUTION_SECONDS, WALLET, WorldSettings
 
 FastAction = FastQuote | FastTrade
+_FAST: Final = (FastQuote, FastTrade)
 _RESOLUTION_STREAM: Final = 8
 """Name of the random stream of resolution delays; the model uses 1 to 7."""
 _RETRY_NS: Final = 60 * NS_PER_SECOND
@@ -133,18 +134,17 @@ class World:
         """Let everything up to and including ``to_ns`` happen; an earlier moment does nothing."""
         if to_ns < self.now_ns:
             return
-        books, agenda = self.books, self._agenda
+        books, agenda, exchange = self.books, self._agenda, self.exchange
         for at_ns, action in self.model_timer(self.model.advance(to_ns)):
             self.now_ns = at_ns
             agenda.run(at_ns)
-            kind = type(action)
-            if isinstance(action, FastQuote | FastTrade):
+            if isinstance(action, _FAST):
                 if self.on_fast is not None:
                     self.on_fast(action, at_ns)
                 continue
-            self.exchange.advance(at_ns)
-            if kind is Place:
-                books.place(action, at_ns)  # pyright: ignore[reportArgumentType]
+            exchange.advance(at_ns)
+            if isinstance(action, Place):
+                books.place(action, at_ns)
             elif isinstance(action, Cancel):
                 books.cancel(action, at_ns)
             elif isinstance(action, Take):
