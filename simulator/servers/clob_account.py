@@ -46,6 +46,7 @@ class AccountReads:
             http.route("GET", "/balance-allowance", self._balance),
             http.route("GET", "/balance-allowance/update", self._update),
             http.route("GET", "/notifications", self._notifications),
+            http.route("GET", "/order-scoring", self._scoring),
         ]
 
     async def _order(self, request: Request) -> Reply:
@@ -104,6 +105,10 @@ class AccountReads:
     async def _notifications(self, request: Request) -> Reply:
         account = self._auth.account(request)
         return account if isinstance(account, Reply) else ok("[]")
+
+    async def _scoring(self, request: Request) -> Reply:
+        account = self._auth.account(request)  # No liquidity rewards are simulated.
+        return account if isinstance(account, Reply) else ok('{"scoring":false}')
 
     def _asked(self, request: Request) -> tuple[Account, str, int] | Reply:
         account = self._auth.account(request)
