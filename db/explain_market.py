@@ -108,6 +108,10 @@ class MarketStory:
     def filled(self, fill: Fill, order: Order | None) -> None:
         """Take a fill, or a later rung of one already known."""
         if order is not None:
+            matched = order.fills.get(fill.trade_id)
+            if matched is not None:
+                # A later rung of the ladder: the trade itself happened when it was matched.
+                fill = msgspec.structs.replace(fill, at_ns=min(matched.at_ns, fill.at_ns))
             order.fills[fill.trade_id] = fill
             order.position.fills[fill.trade_id] = fill
             return

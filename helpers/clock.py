@@ -6,6 +6,7 @@ replay.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -51,8 +52,15 @@ class SimulatedClock:
 
 
 def monotonic_seconds() -> float:
-    """Return a clock for durations only."""
-    return time.perf_counter()
+    """Return a clock for durations only: the running event loop's, outside of one the system's.
+
+    A loop on simulated time is thereby simulated whole: waits and the durations they are judged by
+    come from one clock.
+    """
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.perf_counter()
 
 
 def pause_seconds(seconds: float) -> None:

@@ -168,6 +168,9 @@ class Engine:
             return
         verdict = self.gate.check(wish, state, self._account(wish.market, now_ns))
         self.outlet.write(now_ns, wish.market, verdict)
+        if not wish.opens and self.executor.pending_entry_micros(wish.market):
+            # A resting entry would keep the exit waiting: it goes first, the exit comes next step.
+            self.executor.cancel_market(wish.market, now_ns)
         if isinstance(verdict, Approved):
             self.outlet.commit()  # the intent survives a crash before its order leaves (I20)
             self._sent_ns.append(now_ns)
@@ -225,6 +228,8 @@ class Engine:
             for slug in gone:
                 self.strategy.forget(slug)
                 self._strikes.pop(slug, None)
+                if not self.ledger.position(slug).shares_micros:
+                    self._conflicted.discard(slug)
             self._open = still_open
         self.board.on_grid(now_ns)
         self._supervise(now_ns)
@@ -296,15 +301,34 @@ class Engine:
 
     def _on_market(self, event: MarketOpened) -> None:
         market = event.market
-        if self.board.market(market.slug) != market:
+        if self.board.market(market.slug) == market:
+            return
+        self.outlet.write(event.received_ns, market.slug, _seen(market))
+        try:
             self.ledger.remember_market(market)
-            self.outlet.write(event.received_ns, market.slug, _seen(market))
+        except LedgerError as error:
+            self._conflict(market.slug, event.received_ns, error)
+
+    def _market_of(self, condition_id: str) -> Market | None:
+        known = self.board.market_by_condition(condition_id)
+        if known is not None:
+            return known
+        # The board keeps so many markets only; what we hold keeps its own facts (I15).
+        held = (self.ledger.market(position.market) for position in self.ledger.positions())
+        return next((m for m in held if m is not None and m.condition_id == condition_id), None)
 
     def _on_resolution(self, event: MarketResolved) -> None:
-        market = self.board.market_by_condition(event.condition_id)
+        market = self._market_of(event.condition_id)
         if market is None:
             return  # the channel tells of every market of the venue, not only of ours (C.5)
-        winner = market.outcome_of(event.winning_token)
+        try:
+            winner = market.outcome_of(event.winning_token)
+        except KeyError:
+            foreign = LedgerError(
+                f"the winner was token {event.winning_token}, none of this market"
+            )
+            self._conflict(market.slug, event.received_ns, foreign)
+            return
         if market.slug not in self._resolved:
             self._resolved.append(market.slug)
             seen = ResolutionSeen(winner, event.final_price, event.source)

@@ -233,7 +233,7 @@ def _text(_logger: Any, _name: str, event: Event) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.8g}"
     text = str(value)
     return f'"{text}"' if " " in text else text
 

@@ -200,6 +200,30 @@ class Narrator:
             pnl=_dollars(body.payout_micros - body.cost_micros),
         )
 
+    def _ended(self, at_ns: int, market: str, body: OrderUpdate) -> None:
+        self._logs[Tag.ORDER].info(
+            "order_ended",
+            at_ns=at_ns,
+            market=market,
+            state=body.state.value,
+            left=from_micros(body.remaining_shares_micros),
+        )
+
+    def _rejected(self, at_ns: int, market: str, body: Rejected) -> None:
+        self._logs[Tag.ORDER].warning("order_rejected", at_ns=at_ns, market=market, why=body.reason)
+
+    def _stopped(self, at_ns: int, _market: str, body: RunStopped) -> None:
+        self._logs[Tag.HEALTH].info(
+            "run_stopped",
+            at_ns=at_ns,
+            why=body.reason,
+            trades=body.trades,
+            pnl=_dollars(body.pnl_micros),
+            fees=_dollars(body.fees_micros),
+            decisions=body.decisions,
+            refusals=body.refusals,
+        )
+
     def _simple(self, at_ns: int, market: str, body: Body) -> None:
         tag, event, severity = _SIMPLE[type(body)]
         facts = {name: getattr(body, name) for name in body.__struct_fields__ if name != "at_ns"}
@@ -248,21 +272,18 @@ def _dollars(micros: int) -> str:
 
 
 def _entropy(probabilities: tuple[float, ...]) -> float:
-    return -sum(p * math.log(p) for p in probabilities if p > 0.0)
+    return abs(sum(p * math.log(p) for p in probabilities if p > 0.0))
 
 
 _SIMPLE: Final[Mapping[type, tuple[Tag, str, str]]] = MappingProxyType(
     {
         Accepted: (Tag.ORDER, "order_accepted", "debug"),
-        Rejected: (Tag.ORDER, "order_rejected", "warning"),
         Unknown: (Tag.SAFETY, "order_unknown", "error"),
-        OrderUpdate: (Tag.ORDER, "order_ended", "info"),
         StrikeSeen: (Tag.FEED, "strike_known", "info"),
         ResolutionSeen: (Tag.FEED, "market_resolved", "info"),
         LedgerConflict: (Tag.SAFETY, "ledger_conflict", "error"),
         FeedGap: (Tag.FEED, "feed_gap", "warning"),
         RunStarted: (Tag.HEALTH, "run_started", "info"),
-        RunStopped: (Tag.HEALTH, "run_stopped", "info"),
     }
 )
 
@@ -276,6 +297,9 @@ _TELLERS: Final[Mapping[type, Callable[[Narrator, int, str, Any], None]]] = Mapp
         RoundTrip: Narrator._closed,
         Settled: Narrator._settled,
         Equity: Narrator._equity,
+        OrderUpdate: Narrator._ended,
+        Rejected: Narrator._rejected,
+        RunStopped: Narrator._stopped,
         MarketSeen: Narrator._market,
         **dict.fromkeys(_SIMPLE, Narrator._simple),
     }

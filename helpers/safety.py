@@ -309,6 +309,29 @@ def balance(
     return None
 
 
+def exit_in_flight(
+    _intent: OrderIntent, _state: MarketState, account: Account, _limits: GateLimits
+) -> RuleFailure | None:
+    """Refuse a second order while one is alive: it would sell the same shares twice (I22)."""
+    if account.exposure.market_order_open:
+        return RuleFailure("exit_in_flight", "no order alive", "one alive")
+    return None
+
+
+def settled_shares(
+    intent: OrderIntent, state: MarketState, _account: Account, _limits: GateLimits
+) -> RuleFailure | None:
+    """Refuse to sell what is not there, or not settled yet (I2)."""
+    position = state.position
+    held = position.shares_settled_micros if position.outcome is intent.outcome else 0
+    if intent.shares_micros > held:
+        return RuleFailure("settled_shares", from_micros(held), from_micros(intent.shares_micros))
+    return None
+
+
+EXIT_RULES: Final[tuple[Rule, ...]] = (exit_in_flight, settled_shares)
+"""What an exit must meet; it passes every entry rule."""
+
 ENTRY_RULES: Final[tuple[Rule, ...]] = (
     entries_stopped,
     market_facts,
@@ -363,11 +386,11 @@ class Gate:
         if state.snapshot.market.slug != intent.market:
             raise ValueError(f"state was of {state.snapshot.market.slug}, expected {intent.market}")
         failures = [failure] if (failure := well_formed(intent)) else []
-        if intent.opens and not failures:
+        if not failures:
             limits = self._limits
             failures = [
                 failure
-                for rule in ENTRY_RULES
+                for rule in (ENTRY_RULES if intent.opens else EXIT_RULES)
                 if (failure := rule(intent, state, account, limits)) is not None
             ]
         if failures:

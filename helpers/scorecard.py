@@ -38,6 +38,7 @@ class Scorecard:
         self.refusals: Counter[str] = Counter()
         self.unsized: Counter[str] = Counter()
         self.settled: Counter[str] = Counter()
+        self.resolved: Counter[str] = Counter()
         self._open: dict[str, _Sums] = {}
         self._scored = 0
         self._policy_error = 0.0
@@ -55,6 +56,7 @@ class Scorecard:
         elif isinstance(body, Settled):
             self.settled["at 1" if body.won else "at 0"] += 1
         elif isinstance(body, ResolutionSeen):
+            self.resolved[body.outcome.value] += 1
             self._resolve(market, body.outcome)
 
     def commit(self) -> None:

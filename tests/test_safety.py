@@ -16,11 +16,14 @@ from helpers.domain import (
     BookProblem,
     MarketState,
     OrderIntent,
+    Outcome,
+    Position,
     Refused,
     Side,
 )
 from helpers.safety import ENTRY_RULES, WARM_FEATURES, Gate, GateLimits
 from tests.builders import (
+    SLUG,
     a_book,
     a_fast_view,
     a_market,
@@ -48,6 +51,9 @@ LIMITS = GateLimits(
     allow_cold=False,
 )
 GATE = Gate(LIMITS)
+HELD = Position(
+    market=SLUG, outcome=Outcome.UP, shares_settled_micros=500 * MICROS, cost_micros=270 * MICROS
+)
 
 
 def failures(
@@ -137,7 +143,24 @@ def test_an_exit_passes_every_entry_rule(rule: str) -> None:
     """Invariant 1: whatever stops entries never stops an exit (I1, I24)."""
     intent, state, account = BROKEN[rule]
     exit_intent = msgspec.structs.replace(intent, side=Side.SELL, opens=False)
-    assert isinstance(GATE.check(exit_intent, state, account), Approved)
+    held = msgspec.structs.replace(state, position=HELD)
+    assert isinstance(GATE.check(exit_intent, held, account), Approved)
+
+
+def test_one_exit_in_flight() -> None:
+    """I22: while an order is alive in the market, its shares are not sold a second time."""
+    intent = an_intent(side=Side.SELL, opens=False)
+    found = failures(intent, a_state(position=HELD), an_account(market_order_open=True))
+    assert list(found) == ["exit_in_flight"]
+
+
+def test_only_settled_shares_are_sold() -> None:
+    """I2: more than is settled, or the other outcome, cannot be sold."""
+    more = an_intent(side=Side.SELL, opens=False, shares_micros=HELD.shares_settled_micros + 1)
+    assert list(failures(more, a_state(position=HELD))) == ["settled_shares"]
+    other = an_intent(side=Side.SELL, opens=False, outcome=Outcome.DOWN)
+    assert list(failures(other, a_state(position=HELD))) == ["settled_shares"]
+    assert list(failures(an_intent(side=Side.SELL, opens=False))) == ["settled_shares"]
 
 
 def test_all_failures_are_kept_and_the_first_is_the_headline() -> None:

@@ -16,7 +16,8 @@ def closing_table(
 ) -> str:
     """Return the table as text."""
     lines = [title, "-" * WIDTH, *_money(report), *_by_side(report)]
-    lines += _counts("settled", scorecard.settled.most_common())
+    lines += _counts("markets resolved", scorecard.resolved.most_common())
+    lines += _counts("positions settled", scorecard.settled.most_common())
     lines += _positions(positions)
     lines += _counts("decisions", scorecard.decisions.most_common())
     lines += _counts("refused by rule", scorecard.refusals.most_common())
