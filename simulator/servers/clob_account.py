@@ -22,6 +22,7 @@ from simulator.servers.answers import (
     error,
     ok,
 )
+from simulator.servers.client_text import is_count
 from simulator.servers.clob_auth import ClobAuth
 
 NO_ORDER: Final = error(NOT_FOUND, "order not found")
@@ -153,6 +154,6 @@ def _seconds(query: QueryParams, name: str) -> int | None:
     text = query.get(name, "")
     if not text:
         return None
-    if not text.isdecimal():
+    if not is_count(text):
         raise ValueError(f"{name} was {text!r}, expected whole seconds")
     return int(text)
