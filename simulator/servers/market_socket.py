@@ -21,6 +21,7 @@ from simulator.exchange_messages import (
     TickSizeChanged,
 )
 from simulator.polymarket_frames import MarketFrames
+from simulator.servers.client_text import UNREADABLE
 from simulator.servers.fault_seam import Surface
 from simulator.servers.sockets import OUTBOX_FRAMES_MAX, Outbox, socket_route
 from simulator.servers.surroundings import Surroundings
@@ -63,7 +64,7 @@ class MarketSession:
             return
         try:
             request = msgspec.json.decode(text, type=MarketRequest)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._channel.unread("malformed request")
             return
         if request.custom_feature_enabled is not None:

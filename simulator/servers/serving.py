@@ -19,6 +19,8 @@ STOP_SECONDS: Final = 1
 """Requests still running at the stop get this long."""
 KEEP_ALIVE_SECONDS: Final = 75
 """Idle connections live longer than any client of ours keeps them."""
+CONNECTIONS_MAX: Final = 512
+"""Connections and requests of one surface; more are answered 503."""
 FRAME_BYTES_MAX: Final = 1_048_576
 
 
@@ -42,6 +44,7 @@ class LoopbackServer:
             access_log=False,
             server_header=False,
             date_header=False,  # Wall time, which would contradict the venue's.
+            limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self._server = uvicorn.Server(config)

@@ -22,7 +22,7 @@ from polymarket.models.clob import AcceptedOrder, OrderResponse
 from polymarket.rate_limit import RateLimitUpdate
 from polymarket.streams import CryptoPriceSpec, CryptoTwapPriceSpec, MarketSpec, UserSpec
 
-from helpers.domain import Asset, Outcome, Side
+from helpers.domain import NS_PER_SECOND, Asset, Outcome, Side
 from tests.simulator.served import CONDITION, DOWN, KEY, SIGNER, UP, WALLET, Running, Served, served
 
 SPEED = 20.0
@@ -150,6 +150,20 @@ async def test_refusals_are_what_the_client_expects() -> None:
             await client.post_order(legs[0])
         assert limited.value.retry_after is not None
         assert (await client.cancel_all()).canceled == (good.order_id,)
+
+
+async def test_orders_with_an_end_expire() -> None:
+    """A GTD order rests until its time, and is not read after that."""
+    async with trader() as (client, world, _):
+        order = await client.create_limit_order(
+            asset_id=UP, price="0.40", size=10, side="BUY", expiration=int(time.time()) + 400
+        )
+        placed = taken(await client.post_order(order))
+        assert (await client.get_order(order_id=placed.order_id)).order_type == "GTD"
+        world.exchange.advance(world.time.now_ns() + 400 * NS_PER_SECOND)
+        with pytest.raises(RequestRejectedError) as gone:
+            await client.get_order(order_id=placed.order_id)
+        assert gone.value.status == 404
 
 
 async def test_heartbeat_chain() -> None:

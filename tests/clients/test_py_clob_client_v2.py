@@ -29,10 +29,19 @@ from py_clob_client_v2.clob_types import OrderBookSummary, OrderMarketCancelPara
 from py_clob_client_v2.exceptions import PolyApiException
 
 from helpers.domain import Outcome, Side
-from tests.simulator.served import CONDITION, DOWN, KEY, UP, WALLET, Running, Served, served
+from tests.simulator.served import (
+    CONDITION,
+    DEPOSIT,
+    DOWN,
+    KEY,
+    UP,
+    WALLET_OF_TYPE,
+    Running,
+    Served,
+    served,
+)
 
 SPEED = 20.0
-DEPOSIT_WALLET = 3
 TICK = PartialCreateOrderOptions(tick_size="0.01", neg_risk=False, version=2)
 Client = Any
 """The package has no types, and what can be inferred of it is partly wrong."""
@@ -45,17 +54,18 @@ def allowance(asset_type: Json, token: str = "") -> BalanceAllowanceParams:
     return BalanceAllowanceParams(asset_type, token or None)
 
 
-async def use(script: Callable[[Client, Served], None]) -> None:
+async def use(script: Callable[[Client, Served], None], signature_type: int = DEPOSIT) -> None:
     """Serve the venue and run a script of the client in a thread."""
-    async with served(Running(time.time_ns(), SPEED)) as world:
+    running = Running(time.time_ns(), SPEED)
+    async with served(running, signature_type=signature_type) as world:
 
         def play() -> None:
             client = ClobClient(
                 world.venue.urls().clob,
                 137,
                 key=KEY,
-                signature_type=DEPOSIT_WALLET,
-                funder=WALLET,
+                signature_type=signature_type,
+                funder=WALLET_OF_TYPE[signature_type],
             )
             client.set_api_creds(client.create_or_derive_api_key())
             script(client, world)
@@ -192,3 +202,24 @@ async def test_refusals_and_heartbeats() -> None:
         assert "Invalid Heartbeat ID" in str(stale.value.error_msg)
 
     await use(script)
+
+
+@pytest.mark.parametrize("signature_type", [0, 1, 2])
+async def test_the_older_wallets_sign_too(signature_type: int) -> None:
+    """Plain, proxy and Safe signatures are recovered; another type's order is refused."""
+
+    def script(client: Client, world: Served) -> None:
+        order = client.create_order(OrderArgs(UP, 0.40, 10, "BUY"), TICK)
+        assert client.post_order(order)["status"] == "live"
+        other = ClobClient(
+            world.venue.urls().clob,
+            137,
+            key=KEY,
+            creds=client.creds,
+            signature_type=DEPOSIT,
+            funder=WALLET_OF_TYPE[DEPOSIT],
+        )
+        with pytest.raises(PolyApiException, match="not enough balance"):
+            other.create_and_post_order(OrderArgs(UP, 0.40, 10, "BUY"), TICK)
+
+    await use(script, signature_type)

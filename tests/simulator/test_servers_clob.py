@@ -103,7 +103,10 @@ async def test_book_is_gone_after_resolution() -> None:
         assert [token["winner"] for token in tokens] == [True, False]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'{"token_id":"1"}', b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[1]", b'{"token_id":"1"}', b"\xff", pytest.param(b"[" * 100_000, id="deep")],
+)
 async def test_malformed_batches(body: bytes) -> None:
     """A batch that cannot be read is a 400."""
     async with served() as world, httpx.AsyncClient(base_url=world.venue.urls().clob) as http:
@@ -141,6 +144,8 @@ async def test_wrong_l1_headers() -> None:
             assert answer.status_code == 401
             assert answer.json() == {"error": "Invalid L1 Request headers"}
         assert (await http.get("/auth/derive-api-key")).status_code == 401
+        long = headers | {"POLY_NONCE": "9" * 5_000, "POLY_SIGNATURE": "0x" + "11" * 65}
+        assert (await http.post("/auth/api-key", headers=long)).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -150,6 +155,7 @@ async def test_wrong_l1_headers() -> None:
         b"not json",
         b"{}",
         b'{"order":{}}',
+        pytest.param(b'{"x":' + b"[" * 100_000, id="deep"),
         msgspec.json.encode(ORDER | {"orderType": "IOC"}),
         msgspec.json.encode(ORDER | {"order": ORDER["order"] | {"makerAmount": "1e6"}}),  # type: ignore[operator]
         msgspec.json.encode(ORDER | {"order": ORDER["order"] | {"tokenId": "9" * 200}}),  # type: ignore[operator]

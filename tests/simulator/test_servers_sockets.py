@@ -110,7 +110,13 @@ async def test_global_news_only_with_the_custom_feature() -> None:
 async def test_nonsense_is_counted_and_survived(path: str) -> None:
     """Frames that mean nothing leave the socket open and are counted."""
     async with served() as world, connect(getattr(world.venue.urls(), path)) as socket:
-        for frame in ("{", "[]", '{"operation":"dance"}', b"\x00", '{"assets_ids":5,"op":"x"}'):
+        for frame in (
+            "{",
+            '{"x":' + "[" * 60_000,
+            '{"operation":"dance"}',
+            b"\x00",
+            '{"assets_ids":5,"op":"x"}',
+        ):
             await socket.send(frame)
         await socket.send('{"op":"ping","rid":"1"}' if path == "reference_socket" else "PING")
         answer = ""
