@@ -22,6 +22,7 @@ from helpers import logs
 from helpers.clock import SimulatedClock, monotonic_seconds
 from helpers.commands.closing_table import closing_table
 from helpers.commands.composition import Flow, build_flow, run_started, settle_span_ns
+from helpers.commands.config import report_settings_error
 from helpers.domain import (
     NS_PER_SECOND,
     Connected,
@@ -31,16 +32,19 @@ from helpers.domain import (
     Source,
 )
 from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
-from helpers.settings import Settings, load_settings
+from helpers.settings import Settings, SettingsError, load_settings
 from simulator.frame import Frame
 from simulator.wire_transport import WireTransport
 from simulator.world import World
 from simulator.world_settings import Latencies, WorldSettings
+from strategies.base import ModelError
 from strategies.catalogue import STRATEGY_NAMES
 
 STEP_NS: Final = NS_PER_SECOND // 4
 """The world is this far ahead of the worker at most. In paper only requests for doubtful books go
 back to it, and the worker sends those every quarter of a second."""
+EXIT_NO_MODEL: Final = 66
+"""sysexits' EX_NOINPUT, as for a replay without its tape."""
 WARM_UP_MINUTES: Final = 65
 """An hour of minute returns and some to spare; a day of volume (feature 11) stays cold."""
 CONNECTED: Final = (
@@ -313,12 +317,23 @@ def _stages(watch: Stopwatch | None, wall_seconds: float) -> tuple[tuple[str, fl
 
 
 def main(arguments: list[str]) -> int:
-    """Run and print the closing table, the speed and where the time went; return 0."""
+    """Run and print the closing table, the speed and where the time went.
+
+    Return 0, 66 for a model that cannot be loaded, 78 for wrong settings.
+    """
     options = _parse(arguments)
     with tempfile.TemporaryDirectory() as folder:
         journal = options.journal or Path(folder)
-        settings = load_settings(strategy=options.strategy, journal_directory=journal)
-        report = run_in_process(options.seed, options.minutes, settings, profile=options.profile)
+        try:
+            settings = load_settings(strategy=options.strategy, journal_directory=journal)
+            report = run_in_process(
+                options.seed, options.minutes, settings, profile=options.profile
+            )
+        except SettingsError as error:
+            return report_settings_error(error)
+        except ModelError as error:
+            sys.stderr.write(f"simulator.in_process: {error}\n")
+            return EXIT_NO_MODEL
         sys.stdout.write(report_text(report, f"SIMULATION, seed {options.seed}"))
     return 0
 
