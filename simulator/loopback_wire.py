@@ -80,9 +80,10 @@ class Wire:
         """Return whether all that was sent to the descriptors somebody reads waits there."""
         for direction, sent in self._in_flight.items():
             reader = self._readers.get(direction)
-            if sent and reader is not None and reads(reader.fileno()):
-                if reader.waiting_bytes() < sent:
-                    return False
+            if reader is None or not reads(reader.fileno()):
+                continue
+            if reader.waiting_bytes() < sent:
+                return False
         for direction in self._ended:
             fd = self._readers[direction].fileno()
             if reads(fd) and fd not in readable:
@@ -174,8 +175,8 @@ class CountingSocket(socket.socket):
 
     def accept(self) -> tuple[Self, Address]:
         """Accept a connection, as the base class does."""
-        fd, address = self._accept()
-        made = type(self)(self._wire, fd)
+        accepted, address = super().accept()
+        made = type(self)(self._wire, accepted.detach())
         made.setblocking(False)
         made.know_ends()
         self._wire.accepted(self, made)
@@ -203,9 +204,9 @@ class CountingSocket(socket.socket):
         self._wire.received(self.incoming, len(found))
         return found
 
-    def recv_into(self, buffer: WriteableBuffer, size: int = 0, flags: int = 0) -> int:
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
         """Read into a buffer, as the base class does."""
-        found = super().recv_into(buffer, size, flags)
+        found = super().recv_into(buffer, nbytes, flags)
         self._wire.received(self.incoming, found)
         return found
 
