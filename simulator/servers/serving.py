@@ -1,0 +1,123 @@
+"""Starts and stops the surfaces on free ports of loopback; it knows no venue's rules."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator, Sequence
+from typing import Final, cast
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from simulator.servers.surroundings import PeerAddress, Surroundings
+
+LOOPBACK: Final = "127.0.0.1"
+STOP_SECONDS: Final = 1
+"""Requests still running at the stop get this long."""
+KEEP_ALIVE_SECONDS: Final = 75
+"""Idle connections live longer than any client of ours keeps them."""
+FRAME_BYTES_MAX: Final = 1_048_576
+
+
+class LoopbackServer:
+    """One surface on one port."""
+
+    def __init__(
+        self, app: Starlette, surroundings: Surroundings, ping_seconds: float | None = None
+    ) -> None:
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.bind((LOOPBACK, 0))
+        config = Config(
+            app,
+            http=_cuttable(surroundings),
+            ws="websockets-sansio",
+            ws_ping_interval=ping_seconds,
+            ws_max_size=FRAME_BYTES_MAX,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        self._server = _Server(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """Return host and port."""
+        return f"{LOOPBACK}:{cast('int', self._listener.getsockname()[1])}"
+
+    async def start(self) -> None:
+        """Serve from now on; raise whatever kept the server from starting."""
+        self._serving = asyncio.create_task(self._server.serve([self._listener]))
+        started = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait((self._serving, started), return_when=asyncio.FIRST_COMPLETED)
+        if not started.done():
+            started.cancel()
+            await self._serving
+
+    async def stop(self) -> None:
+        """Stop serving and close every connection."""
+        if self._serving is None:
+            self._listener.close()
+            return
+        self._server.should_exit = True
+        await self._serving
+
+
+class LoopbackServers:
+    """Several surfaces, started and stopped together."""
+
+    def __init__(self, servers: Sequence[LoopbackServer]) -> None:
+        self._servers = tuple(servers)
+
+    async def start(self) -> None:
+        """Start all."""
+        await asyncio.gather(*(server.start() for server in self._servers))
+
+    async def stop(self) -> None:
+        """Stop all."""
+        await asyncio.gather(*(server.stop() for server in self._servers))
+
+
+class _Server(uvicorn.Server):
+    """A server that runs beside others in a loop that is not its own."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # Signals belong to the process that started us.
+        yield
+
+
+def _cuttable(surroundings: Surroundings) -> type[H11Protocol]:
+    class Cuttable(H11Protocol):
+        """Tells the surroundings about its connection, so that a fault can cut it."""
+
+        _peer: PeerAddress | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._peer = self.client
+            if self._peer is not None:
+                surroundings.connected(self._peer, transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            if self._peer is not None:
+                surroundings.disconnected(self._peer)
+
+    return Cuttable

@@ -1,0 +1,1 @@
+"""The vendor's two official clients, unmodified, against the simulated venue."""
