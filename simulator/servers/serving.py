@@ -42,8 +42,8 @@ class LoopbackServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,  # Wall time, which would contradict the venue's.
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
         )
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
@@ -67,7 +67,7 @@ class LoopbackServer:
         if self._serving is None:
             self._listener.close()
             return
-        self._server.should_exit = True
+        self._server.stopping.set()
         await self._serving
 
 
@@ -92,10 +92,30 @@ class _Server(uvicorn.Server):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self.stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        # The original looks ten times a second whether it should stop.
+        await self.stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        running = set(self.server_state.tasks)
+        if running:
+            _, late = await asyncio.wait(running, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.sleep(0)  # Connections close in the loop's next round.
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -16,8 +16,9 @@ from helpers.clock import monotonic_seconds
 from helpers.domain import NS_PER_SECOND, Outcome, Side
 from simulator.accounts import Account
 from simulator.exchange import Exchange
-from simulator.exchange_messages import COLLATERAL, ExchangeSettings, PlaceOrder
+from simulator.exchange_messages import COLLATERAL, ExchangeSettings, OrderAccepted, PlaceOrder
 from simulator.matching import TimeInForce
+from simulator.order_signing import l2_signature
 from simulator.servers.fault_seam import Faults
 from simulator.servers.polymarket import PolymarketVenue
 from simulator.servers.sockets import OUTBOX_FRAMES_MAX
@@ -163,3 +164,29 @@ async def served(
     finally:
         world.stop_waking()
         await world.venue.stop()
+
+
+def l2_headers(
+    world: Served, method: str, path: str, body: bytes = b"", *, nonce: int = 0
+) -> dict[str, str]:
+    """Return the L2 headers of the test key's request; its key is created if need be."""
+    accounts = world.exchange.accounts
+    credentials = accounts.create_key(accounts.get("me"), nonce)
+    timestamp = str(world.time.now_ns() // NS_PER_SECOND)
+    return {
+        "POLY_ADDRESS": SIGNER,
+        "POLY_API_KEY": credentials.api_key,
+        "POLY_PASSPHRASE": credentials.passphrase,
+        "POLY_TIMESTAMP": timestamp,
+        "POLY_SIGNATURE": l2_signature(credentials.secret, timestamp, method, path, body),
+    }
+
+
+def rest(world: Served, price: float = 0.4, shares: float = 10) -> str:
+    """Let the test key's account rest a buy of Up, without a signature; return its id."""
+    order_id = f"me-{price}-{shares}"
+    order = PlaceOrder(order_id, "me", UP, Side.BUY, round(price * DOLLAR), round(shares * SHARE))
+    reply = world.exchange.place(order, world.time.now_ns())
+    assert isinstance(reply, OrderAccepted), reply
+    world.advance()
+    return order_id
