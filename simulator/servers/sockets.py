@@ -59,6 +59,15 @@ class Outbox:
         self._closing = False
         self._cutter: asyncio.TimerHandle | None = None
 
+    @property
+    def path(self) -> str:
+        """Return the path the client asked for."""
+        return self._websocket.url.path
+
+    def query(self, name: str) -> str:
+        """Return a parameter of the client's URL, empty when it gave none."""
+        return self._websocket.query_params.get(name, "")
+
     def send(self, event: str, text: str) -> None:
         """Put a frame down; ``event`` is what it carries, for the faults to choose by."""
         if self._closing:

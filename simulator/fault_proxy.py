@@ -1,0 +1,85 @@
+"""A TCP proxy that can be cut, restored and slowed: outages of Postgres, Discord, anything.
+
+Put before any server; what is behind it never knows. Must not: understand what it carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+CHUNK_BYTES: Final = 65_536
+LOOPBACK: Final = "127.0.0.1"
+
+
+class FaultProxy:
+    """One listener in front of one server; start it inside a running loop."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.latency_seconds = 0.0
+        self.accepted = 0
+        self._target = (host, port)
+        self._cut = False
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def port(self) -> int:
+        """Return the port to connect to; raise ``RuntimeError`` before the start."""
+        if self._server is None:
+            raise RuntimeError("the proxy was not started")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen on a free port of loopback."""
+        self._server = await asyncio.start_server(self._serve, LOOPBACK, 0)
+
+    async def stop(self) -> None:
+        """Close the listener and every connection."""
+        self.cut()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+
+    def cut(self) -> None:
+        """Reset every connection and every new one until ``restore``."""
+        self._cut = True
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+
+    def restore(self) -> None:
+        """Let connections through again."""
+        self._cut = False
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        if self._cut:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.transport.abort()  # The server behind is gone: so is the connection.
+            return
+        pair = {writer, far_writer}
+        self._writers |= pair
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pump(reader, far_writer))
+                tasks.create_task(self._pump(far_reader, writer))
+        finally:
+            self._writers -= pair
+            for end in pair:
+                end.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while chunk := await reader.read(CHUNK_BYTES):
+                if self.latency_seconds:
+                    await asyncio.sleep(self.latency_seconds)
+                writer.write(chunk)
+                await writer.drain()
+            writer.write_eof()
+        except OSError:
+            writer.transport.abort()  # One end was reset: the other hears of it.
