@@ -125,6 +125,10 @@ class World:
         dues = (self._agenda.next_due_ns(), self.exchange.next_due_ns())
         return min((due for due in dues if due is not None), default=None)
 
+    def at(self, due_ns: int, action: Callable[[int], None]) -> None:
+        """Put an action of a transport down for a moment of the world; it is given that moment."""
+        self._agenda.at(due_ns, action)
+
     def advance(self, to_ns: int) -> None:
         """Let everything up to and including ``to_ns`` happen; an earlier moment does nothing."""
         if to_ns < self.now_ns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from helpers.domain import MICROS, NS_PER_SECOND, Message
+from helpers.domain import MICROS, NS_PER_MS, NS_PER_SECOND, Message, Source
 from simulator.exchange_messages import ExchangeSettings
 from simulator.market_model import ModelSettings
 
@@ -40,3 +40,27 @@ class WorldSettings(Message, frozen=True):
     """From the stamp of a reference price to its delivery (reference E.4)."""
     retire_after_ns: int = 600 * NS_PER_SECOND
     """From resolution until the venue forgets a market, so that memory stays flat."""
+
+
+class Latencies(Message, frozen=True):
+    """From a venue's stamp to the worker's hands, one way, in milliseconds."""
+
+    binance_ms: int = 40
+    polymarket_ms: int = 60
+    reference_ms: int = 60
+    gamma_ms: int = 150
+
+    def latency_ns(self, source: Source) -> int:
+        """Return a source's latency in nanoseconds."""
+        if source in _BINANCE:
+            return self.binance_ms * NS_PER_MS
+        if source is Source.POLYMARKET_REFERENCE:
+            return self.reference_ms * NS_PER_MS
+        if source is Source.GAMMA:
+            return self.gamma_ms * NS_PER_MS
+        return self.polymarket_ms * NS_PER_MS
+
+
+_BINANCE: Final = frozenset(
+    {Source.BINANCE_PUBLIC, Source.BINANCE_MARKET, Source.BINANCE_SPOT, Source.BINANCE_REST}
+)
