@@ -94,6 +94,10 @@ class MarketChannel:
         """Return the route of this channel."""
         return socket_route(PATH, SURFACE, self._surroundings, self._open, frames_max=frames_max)
 
+    def clients(self) -> tuple[MarketSession, ...]:
+        """Return who is connected, oldest first."""
+        return tuple(self._sessions)
+
     def unread(self, reason: str) -> None:
         """Count a frame that meant nothing."""
         self._surroundings.unread[f"{SURFACE}: {reason}"] += 1

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Final, cast
 
 import uvicorn
@@ -45,8 +44,7 @@ class LoopbackServer:
             date_header=False,  # Wall time, which would contradict the venue's.
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        self._server = _Server(config)
-        self._serving: asyncio.Task[None] | None = None
+        self._server = uvicorn.Server(config)
 
     @property
     def address(self) -> str:
@@ -54,21 +52,30 @@ class LoopbackServer:
         return f"{LOOPBACK}:{cast('int', self._listener.getsockname()[1])}"
 
     async def start(self) -> None:
-        """Serve from now on; raise whatever kept the server from starting."""
-        self._serving = asyncio.create_task(self._server.serve([self._listener]))
-        started = asyncio.create_task(self._server.ready.wait())
-        await asyncio.wait((self._serving, started), return_when=asyncio.FIRST_COMPLETED)
-        if not started.done():
-            started.cancel()
-            await self._serving
+        """Serve from now on, in the running loop."""
+        # Not ``serve``: it takes the process's signals and looks ten times a second for its end.
+        config = self._server.config
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup([self._listener])
 
     async def stop(self) -> None:
-        """Stop serving and close every connection."""
-        if self._serving is None:
+        """Stop serving; requests that run get a second, then every connection is closed."""
+        if not self._server.started:
             self._listener.close()
             return
-        self._server.stopping.set()
-        await self._serving
+        for server in self._server.servers:
+            server.close()
+        state = self._server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        running = set(state.tasks)
+        if running:
+            _, late = await asyncio.wait(running, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.sleep(0)  # Connections close in the loop's next round.
 
 
 class LoopbackServers:
@@ -84,43 +91,6 @@ class LoopbackServers:
     async def stop(self) -> None:
         """Stop all."""
         await asyncio.gather(*(server.stop() for server in self._servers))
-
-
-class _Server(uvicorn.Server):
-    """A server that runs beside others in a loop that is not its own."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-        self.stopping = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def main_loop(self) -> None:
-        # The original looks ten times a second whether it should stop.
-        await self.stopping.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        running = set(self.server_state.tasks)
-        if running:
-            _, late = await asyncio.wait(running, timeout=STOP_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        await asyncio.sleep(0)  # Connections close in the loop's next round.
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        # Signals belong to the process that started us.
-        yield
 
 
 def _cuttable(surroundings: Surroundings) -> type[H11Protocol]:

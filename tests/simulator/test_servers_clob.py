@@ -42,10 +42,14 @@ ORDER = {
 
 
 async def send(
-    world: Served, method: str, path: str, body: bytes = b"", **changed: str
+    world: Served,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    changed: dict[str, str] | None = None,
 ) -> httpx.Response:
     """Send an L2 request to the CLOB, with some headers changed."""
-    headers = l2_headers(world, method, path.partition("?")[0], body) | changed
+    headers = l2_headers(world, method, path.partition("?")[0], body) | (changed or {})
     async with httpx.AsyncClient(base_url=world.venue.urls().clob) as http:
         return await http.request(method, path, content=body, headers=headers)
 
@@ -121,7 +125,7 @@ async def test_malformed_batches(body: bytes) -> None:
 async def test_wrong_l2_headers(changed: dict[str, str]) -> None:
     """Any wrong header is the same 401."""
     async with served() as world:
-        answer = await send(world, "GET", "/data/orders", **changed)
+        answer = await send(world, "GET", "/data/orders", changed=changed)
         assert answer.status_code == 401
         assert answer.json() == {"error": "Unauthorized/Invalid api key"}
 
@@ -185,7 +189,9 @@ async def test_malformed_cancels(body: bytes) -> None:
     async with served() as world:
         rest(world)
         assert (await send(world, "DELETE", "/order", body)).status_code == 400
-        assert (await send(world, "DELETE", "/order", body, POLY_API_KEY="x")).status_code == 401
+        assert (
+            await send(world, "DELETE", "/order", body, {"POLY_API_KEY": "x"})
+        ).status_code == 401
         assert len(world.exchange.open_orders("me")) == 1
 
 
