@@ -21,9 +21,9 @@ from helpers.venues import Venues
 from simulator.accounts import Credentials
 from simulator.actions import FastQuote, FastTrade, ReferenceTick
 from simulator.binance_frames import CoinbaseFrames, FuturesFrames, SpotFrames
+from simulator.faults import Fault, FaultSchedule
 from simulator.market_model import ModelSettings
 from simulator.servers.binance import FastVenues
-from simulator.servers.fault_seam import Faults
 from simulator.servers.polymarket import PolymarketVenue
 from simulator.world import World
 from simulator.world_settings import DEFAULT_START_NS, WALLET, WorldSettings
@@ -43,18 +43,21 @@ class ServedWorld:
         clock: Clock,
         assets: Sequence[Asset],
         window_seconds: Sequence[int],
-        faults: Faults | None = None,
+        faults: Sequence[Fault] = (),
     ) -> None:
         """Draw the history; raise ``ValueError`` for a window length that is not simulated."""
         self._clock = clock
+        self.schedule = FaultSchedule(faults, seed, DEFAULT_START_NS, clock.now_ns)
         model = ModelSettings(
             assets=tuple(assets),
             window_seconds=tuple(window_seconds),
             warm_up_minutes=HISTORY_MINUTES,
         )
         self.world = World(seed, WorldSettings(start_ns=DEFAULT_START_NS, model=model))
-        self.polymarket = PolymarketVenue(self.world.exchange, clock.now_ns, self.advance, faults)
-        self.fast = FastVenues(clock.now_ns, self.advance, self.world.candles, faults)
+        self.polymarket = PolymarketVenue(
+            self.world.exchange, self.venue_ns, self.advance, self.schedule
+        )
+        self.fast = FastVenues(self.venue_ns, self.advance, self.world.candles, self.schedule)
         self._futures = FuturesFrames(assets)
         self._spot = SpotFrames(assets)
         self._coinbase = CoinbaseFrames(assets)
@@ -62,6 +65,10 @@ class ServedWorld:
         self.world.on_prices = self.polymarket.gamma.publish_prices
         self.world.on_reference = self._publish_reference
         self.world.on_fast = self._publish_fast
+
+    def venue_ns(self) -> int:
+        """Return what the venues' clocks say: ours, unless a fault puts them ahead."""
+        return self._clock.now_ns() + self.schedule.skew_ns()
 
     def credentials(self) -> Credentials:
         """Return the API key of the world's wallet, the same each time."""
@@ -93,7 +100,7 @@ class ServedWorld:
 
     def advance(self) -> None:
         """Let everything up to now happen, and send what the venues send by their own clock."""
-        now_ns = self._clock.now_ns()
+        now_ns = self.venue_ns()
         self.world.advance(now_ns)
         self.fast.publish(self._futures.due(now_ns))
 

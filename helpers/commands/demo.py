@@ -11,25 +11,26 @@ import argparse
 import asyncio
 import random
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from db.journal import Journal
 from helpers import logs
-from helpers.commands.closing_table import closing_table
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.paper_worker import Worker
 from helpers.commands.run import supervise, with_journal
 from helpers.settings import Settings, SettingsError, load_settings, source_of
 from simulator.demo_world import ServedWorld
+from simulator.faults import Fault, FaultError, read_schedule, seeded_schedule
 from simulator.simulated_loop import LoopClock, SimulatedLoop
 from simulator.windows import WINDOW_SECONDS
 from simulator.world_settings import DEFAULT_START_NS
 from strategies.catalogue import STRATEGY_NAMES
 
 DEFAULTS: Final[dict[str, Any]] = {
-    "strategy": "momentum",
+    "strategy": "fair_value",
     "assets": "BTC,ETH",
     "windows": "5m,15m",
 }
@@ -45,6 +46,9 @@ def main(arguments: list[str]) -> int:
         return _demo(_parse(arguments))
     except SettingsError as error:
         return report_settings_error(error)
+    except FaultError as error:
+        sys.stderr.write(f"worker.py demo: {error}\n")
+        return EXIT_USAGE
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -55,7 +59,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                         help="times real time (default 20); max does not wait")  # fmt: skip
     parser.add_argument("--seed", type=int, default=7, help="same seed, same run (default 7)")
     parser.add_argument("--strategy", choices=STRATEGY_NAMES,
-                        help="default: STRATEGY, else momentum")  # fmt: skip
+                        help="default: STRATEGY, else fair_value")  # fmt: skip
+    parser.add_argument("--faults", default="", metavar="FILE|random",
+                        help="what goes wrong and when: a TOML schedule, or one drawn "
+                        "from the seed")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="log lines to the file only")
     return parser.parse_args(arguments)
 
@@ -84,9 +91,10 @@ def _demo(options: argparse.Namespace) -> int:
     if not set(settings.window_seconds()) <= set(WINDOW_SECONDS):
         sys.stderr.write(f"worker.py demo: WINDOWS were {settings.windows}; 4h is not simulated\n")
         return EXIT_USAGE
+    faults = _faults(options)
     loop = SimulatedLoop(options.speed)
     clock = LoopClock(loop, DEFAULT_START_NS)
-    served = ServedWorld(options.seed, clock, settings.assets, settings.window_seconds())
+    served = ServedWorld(options.seed, clock, settings.assets, settings.window_seconds(), faults)
     settings = _with_key(settings, served)
     lines = logs.configure(
         clock=clock,
@@ -101,8 +109,13 @@ def _demo(options: argparse.Namespace) -> int:
         worker = Worker(settings, clock, journal, served.venues(), random.Random(options.seed))
         _say_what_to_look_at(options, settings)
         code = supervise(worker, _play(served, worker, options.minutes * 60.0), lambda: loop)
-        title = f"\nDEMO of {options.minutes:g} minutes with {settings.strategy}, seed {options.seed}"
+        title = (
+            f"\nDEMO of {options.minutes:g} minutes with {settings.strategy}, seed {options.seed}"
+        )
         sys.stdout.write(worker.closing_table(title))
+        for kind, count in served.schedule.counts.items():
+            if count:
+                sys.stdout.write(f"{'fault':<22}{kind.value}: {count}\n")
         sys.stdout.write(f"{'journal':<22}{journal.run}\n")
         sys.stdout.write(f"{'explain it':<22}uv run worker.py why --journal {journal.run}\n")
         return code
@@ -110,7 +123,17 @@ def _demo(options: argparse.Namespace) -> int:
     try:
         return with_journal(settings, clock.now_ns(), trade)
     finally:
+        if not loop.is_closed():
+            # The worker never ran: its venues still hold their ports.
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(served.stop())
         lines.close()
+
+
+def _faults(options: argparse.Namespace) -> tuple[Fault, ...]:
+    if options.faults == "random":
+        return seeded_schedule(options.seed, options.minutes)
+    return read_schedule(Path(options.faults)) if options.faults else ()
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -64,8 +64,9 @@ class LoopbackServer:
 
     async def stop(self) -> None:
         """Stop serving; requests that run get a second, then every connection is closed."""
+        # Ours to close in any case: a loop may serve on a copy of it.
+        self._listener.close()
         if not self._server.started:
-            self._listener.close()
             return
         for server in self._server.servers:
             server.close()
