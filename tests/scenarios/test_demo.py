@@ -86,7 +86,7 @@ def test_a_recorded_demo_replays_to_the_same_decisions(monkeypatch: pytest.Monke
     again = [r.body for r in read_journal(found.path) if isinstance(r.body, wanted)]
     assert len(mine) > 200
     assert again[: len(mine)] == mine[: len(again)]
-    assert len(mine) - len(again) <= 4  # the last grid step may lie after the last frame
+    assert len(mine) - len(again) <= 12  # the last grid step lies after the last frame
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
