@@ -64,9 +64,8 @@ class LoopbackServer:
 
     async def stop(self) -> None:
         """Stop serving; requests that run get a second, then every connection is closed."""
-        # Ours to close in any case: a loop may serve on a copy of it.
-        self._listener.close()
         if not self._server.started:
+            self._listener.close()
             return
         for server in self._server.servers:
             server.close()
@@ -80,6 +79,7 @@ class LoopbackServer:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await asyncio.sleep(0)  # Connections close in the loop's next round.
+        self._listener.close()  # A loop may have served on a copy of it.
 
 
 class LoopbackServers:
