@@ -9,6 +9,7 @@ import importlib
 import sys
 
 VERBS = {
+    "demo": "trade against simulated venues on this machine: no account, no network",
     "run": "trade on the live venues: paper unless LIVE_ENABLED=true (the default verb)",
     "replay": "trade a recorded tape through the same flow, on a simulated clock",
     "record": "write the live feeds to a tape, trading nothing",

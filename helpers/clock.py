@@ -63,6 +63,11 @@ def monotonic_seconds() -> float:
         return time.perf_counter()
 
 
+def system_seconds() -> float:
+    """Return the system's clock for durations, whatever loop runs: for pacing a simulated one."""
+    return time.perf_counter()
+
+
 def pause_seconds(seconds: float) -> None:
     """Wait. For commands that pace a replay; nothing that runs on an event loop may call it."""
     time.sleep(seconds)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
+from typing import Final
 
 from helpers.domain import Outcome, Side
 from simulator.market_state import MarketState
 from simulator.wire_text import micros_text, milliseconds_text, price_text
 
+LEVEL_CACHE_ENTRIES: Final = 16_384
+"""A book is sent whole after each trade, and most of its levels are as they were the last time."""
+
 
 def levels_json(levels: tuple[tuple[int, int], ...]) -> str:
     """Return levels as the venue writes them, given best first: the best is last."""
-    return (
-        "["
-        + ",".join(
-            f'{{"price":"{price_text(price)}","size":"{micros_text(size)}"}}'
-            for price, size in reversed(levels)
-        )
-        + "]"
-    )
+    return f"[{','.join([_level_json(*level) for level in reversed(levels)])}]"
+
+
+@lru_cache(maxsize=LEVEL_CACHE_ENTRIES)
+def _level_json(price_micros: int, shares_micros: int) -> str:
+    return f'{{"price":"{price_text(price_micros)}","size":"{micros_text(shares_micros)}"}}'
 
 
 def last_price_text(market: MarketState, outcome: Outcome) -> str:

@@ -37,6 +37,8 @@ class FaultProxy:
     async def stop(self) -> None:
         """Close the listener and every connection."""
         self.cut()
+        while self._writers:
+            await asyncio.sleep(0)
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -69,9 +71,9 @@ class FaultProxy:
                 tasks.create_task(self._pump(reader, far_writer))
                 tasks.create_task(self._pump(far_reader, writer))
         finally:
-            self._writers -= pair
             for end in pair:
-                end.close()
+                await _close(end)
+            self._writers -= pair
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -83,3 +85,11 @@ class FaultProxy:
             writer.write_eof()
         except OSError:
             writer.transport.abort()  # One end was reset: the other hears of it.
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    try:
+        await writer.wait_closed()
+    except OSError:
+        writer.transport.abort()  # It was reset: there is nothing left to close in order.

@@ -229,11 +229,23 @@ def test_a_tick_change_waits_for_a_snapshot() -> None:
     assert board.drain_suspects() == ()
 
 
+def test_a_snapshot_may_hold_levels_finer_than_the_tick() -> None:
+    """Fine orders rest on after the tick went back: they are the best prices, and are followed."""
+    board = board_with(up_book(), book(T + 1, UP, ((0.505, 7.0), (0.5, 1.0)), ((0.52, 1.0),)))
+    assert problem(board) is BookProblem.NONE
+    view = board.snapshot(SLUG, T + 1, True).up
+    assert view.bids == ((505_000, 7_000_000), (500_000, 1_000_000))
+    assert view.tick_micros == 10_000
+    board.apply(change(T + 2, level(UP, Side.BUY, 0.505, 0.0)))
+    assert board.snapshot(SLUG, T + 2, True).up.bids == ((500_000, 1_000_000),)
+    assert dict(board.anomalies())["off_tick_level"] == 1
+
+
 @pytest.mark.parametrize(
     "event",
     [
         change(T + 1, level(UP, Side.BUY, 0.505, 1.0)),
-        book(T + 1, UP, ((0.505, 1.0),), ((0.52, 1.0),)),
+        book(T + 1, UP, ((0.50505, 1.0),), ((0.52, 1.0),)),
     ],
 )
 def test_a_price_off_the_grid_is_not_believed(event: FeedEvent) -> None:

@@ -20,6 +20,7 @@ KINDS: Final[tuple[str, ...]] = (
     "fast_not_a_trade",
     "fast_started_over",
     "off_grid_price",
+    "off_tick_level",
     "out_of_order",
     "tick_changed",
     "unknown_token",

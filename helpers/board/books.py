@@ -65,6 +65,7 @@ class OutcomeBook:
         "grid",
         "received_ns",
         "snapshot_ns",
+        "step_micros",
         "suspected_ns",
         "synchronised",
         "tick_micros",
@@ -75,6 +76,8 @@ class OutcomeBook:
     def __init__(self, token: str, tick_micros: int) -> None:
         self.token = token
         self.tick_micros = tick_micros
+        self.step_micros = tick_micros
+        """What best prices step by: the tick, or finer while the book holds finer levels."""
         self.grid = price_grid(tick_micros)
         self.bids: dict[int, float] = {}
         self.asks: dict[int, float] = {}
@@ -93,7 +96,12 @@ class OutcomeBook:
     def set_tick(self, tick_micros: int) -> None:
         """Take another grid; levels of the old one must be replaced by the caller."""
         self.tick_micros = tick_micros
-        self.grid = price_grid(tick_micros)
+        self.set_step(tick_micros)
+
+    def set_step(self, step_micros: int) -> None:
+        """Believe prices on another grid than the tick's (0 keeps none)."""
+        self.step_micros = step_micros
+        self.grid = price_grid(step_micros)
 
     def problem(self) -> BookProblem:
         """Return why the book must not be traded on."""
@@ -113,7 +121,7 @@ class OutcomeBook:
         """Return up to ``depth`` levels resting on a side, best first, in exact micro-shares."""
         bids = side is Side.BUY
         levels = self.bids if bids else self.asks
-        tick = -self.tick_micros if bids else self.tick_micros
+        tick = -self.step_micros if bids else self.step_micros
         price = self.best_bid if bids else self.best_ask
         found: list[tuple[int, int]] = []
         wanted = min(depth, len(levels))
@@ -142,7 +150,7 @@ class OutcomeBook:
         """Step the best bid down to the next level, from where it was."""
         bids = self.bids
         price = self.best_bid
-        tick = self.tick_micros
+        tick = self.step_micros
         for _ in range(WALK_TICKS):
             if price in bids:
                 break
@@ -156,7 +164,7 @@ class OutcomeBook:
         """Step the best ask up to the next level, from where it was."""
         asks = self.asks
         price = self.best_ask
-        tick = self.tick_micros
+        tick = self.step_micros
         for _ in range(WALK_TICKS):
             if price in asks:
                 break
@@ -212,16 +220,9 @@ class Books:
             venue_ns = book.venue_ns
         if event.tick_micros and event.tick_micros != book.tick_micros:
             book.set_tick(event.tick_micros)
-        grid = book.grid
-        try:
-            bids = {grid[level.price]: level.size for level in event.bids if level.size > 0.0}
-            asks = {grid[level.price]: level.size for level in event.asks if level.size > 0.0}
-        except KeyError:
-            # The grid is not the one we know, so neither is what a change would mean.
+        if not self._fill(book, event):
             self._suspect(book, event.received_ns, "off_grid_price")
             return
-        book.bids = bids
-        book.asks = asks
         book.best_bid = max(book.bids, default=NO_BID)
         book.best_ask = min(book.asks, default=NO_ASK)
         book.bid_price = book.best_bid / MICROS
@@ -232,6 +233,27 @@ class Books:
         self._suspects.pop(event.token, None)
         if book.best_bid >= book.best_ask:
             self._anomalies.add("crossed")
+
+    def _fill(self, book: OutcomeBook, event: BookSnapshot) -> bool:
+        for step_micros in (book.tick_micros, FINEST_TICK_MICROS):
+            if book.step_micros != step_micros:
+                book.set_step(step_micros)
+            grid = book.grid
+            try:
+                bids = {grid[level.price]: level.size for level in event.bids if level.size > 0.0}
+                asks = {grid[level.price]: level.size for level in event.asks if level.size > 0.0}
+            except KeyError:
+                if not grid:
+                    return False  # A tick we do not know fails closed.
+                # After a return to a coarser tick, finer orders rest on: the venue's own snapshot
+                # says so, and a book without them would show prices that are not there.
+                continue
+            if step_micros != book.tick_micros:
+                self._anomalies.add("off_tick_level")
+            book.bids = bids
+            book.asks = asks
+            return True
+        return False
 
     def change(self, event: BookChange) -> None:
         """Apply changed levels in place, and compare our best prices with the venue's."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from db.journal import Journal
 from helpers.clock import Clock
+from helpers.commands.closing_table import closing_table
 from helpers.commands.composition import build_flow, run_started
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.domain import (
@@ -95,6 +96,11 @@ class Worker:
     def entries_stopped(self) -> str:
         """Return why no entry is allowed, empty when they are."""
         return self._engine.entries_stopped
+
+    def closing_table(self, title: str) -> str:
+        """Return what the run came to, for people."""
+        ledger = self._flow.ledger
+        return closing_table(title, ledger.report(), ledger.positions(), self._flow.scorecard)
 
     def stop(self) -> None:
         """End the run in order; what a signal does."""

@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Final
 
 from db.journal import Journal, JournalError, JournalLockedError
@@ -21,7 +21,7 @@ from helpers.commands.paper_worker import Worker
 from helpers.domain import Mode
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
-from helpers.logs import Log, Tag, logger
+from helpers.logs import Tag, logger
 from helpers.recorder import TapeError
 from helpers.settings import EXIT_CONFIGURATION, Settings, SettingsError, load_settings
 from helpers.venues import Venues
@@ -64,12 +64,22 @@ def main(arguments: list[str]) -> int:
 
 def run_worker(settings: Settings, clock: Clock, venues: Venues, rng: random.Random) -> int:
     """Trade on paper until stopped and return the exit code."""
+
+    def trade(journal: Journal) -> int:
+        worker = Worker(settings, clock, journal, venues, rng)
+        return supervise(worker, worker.run(), new_event_loop)
+
+    return with_journal(settings, clock.now_ns(), trade)
+
+
+def with_journal(settings: Settings, started_ns: int, trade: Callable[[Journal], int]) -> int:
+    """Do something with the journal of a new paper run and return the exit code."""
     log = logger(Tag.HEALTH)
     try:
         with Journal.open_run(
-            settings.journal_directory, Mode.PAPER, clock.now_ns(), background=True
+            settings.journal_directory, Mode.PAPER, started_ns, background=True
         ) as journal:
-            return _supervise(Worker(settings, clock, journal, venues, rng), log)
+            return trade(journal)
     except JournalLockedError as error:
         log.error("another_worker", why=str(error))
         return EXIT_LOCKED
@@ -81,10 +91,16 @@ def run_worker(settings: Settings, clock: Clock, venues: Venues, rng: random.Ran
         return EXIT_INTERNAL
 
 
-def _supervise(worker: Worker, log: Log) -> int:
+def supervise(
+    worker: Worker,
+    running: Coroutine[object, object, None],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> int:
+    """Run a worker's tasks to their end on a new loop, close it, and return the exit code."""
+    log = logger(Tag.HEALTH)
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(worker.run())
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(running)
     except* (NoFastMarket, VenueRefused) as group:
         for error in leaves(group):
             log.error("venue_unavailable", why=str(error))

@@ -16,6 +16,7 @@ from simulator.frame import Frame
 from simulator.servers.answers import http_app
 from simulator.servers.binance_rest import BinanceRest
 from simulator.servers.binance_socket import LIFETIME_NS, Streams
+from simulator.servers.client_text import UNREADABLE
 from simulator.servers.fault_seam import Answer, Close, Fate, Faults, NoFaults, Surface
 from simulator.servers.serving import LoopbackServer, LoopbackServers
 from simulator.servers.sockets import POLICY, Outbox, socket_route
@@ -180,7 +181,7 @@ class CoinbaseSession:
         """Take a subscription; anything else is answered with an error."""
         try:
             request = msgspec.json.decode(text, type=CoinbaseRequest)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self.outbox.send("error", '{"type":"error","message":"Malformed JSON"}')
             return
         pairs = {(channel, p) for channel in request.channels for p in request.product_ids}

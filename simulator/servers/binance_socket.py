@@ -14,6 +14,7 @@ from starlette.routing import WebSocketRoute
 
 from helpers.domain import NS_PER_SECOND, Message, Source
 from simulator.frame import Frame
+from simulator.servers.client_text import UNREADABLE
 from simulator.servers.fault_seam import Surface
 from simulator.servers.sockets import POLICY, Outbox, socket_route
 from simulator.servers.surroundings import Surroundings
@@ -62,7 +63,7 @@ class Session:
             return
         try:
             request = msgspec.json.decode(text, type=Request)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             self._answer({"code": 3, "msg": f"Invalid JSON: {error}"})
             return
         self._obey(request)

@@ -22,6 +22,7 @@ from simulator.servers.answers import (
     error,
     ok,
 )
+from simulator.servers.client_text import is_count
 from simulator.servers.clob_auth import ClobAuth
 
 NO_ORDER: Final = error(NOT_FOUND, "order not found")
@@ -46,6 +47,7 @@ class AccountReads:
             http.route("GET", "/balance-allowance", self._balance),
             http.route("GET", "/balance-allowance/update", self._update),
             http.route("GET", "/notifications", self._notifications),
+            http.route("GET", "/order-scoring", self._scoring),
         ]
 
     async def _order(self, request: Request) -> Reply:
@@ -105,6 +107,10 @@ class AccountReads:
         account = self._auth.account(request)
         return account if isinstance(account, Reply) else ok("[]")
 
+    async def _scoring(self, request: Request) -> Reply:
+        account = self._auth.account(request)  # No liquidity rewards are simulated.
+        return account if isinstance(account, Reply) else ok('{"scoring":false}')
+
     def _asked(self, request: Request) -> tuple[Account, str, int] | Reply:
         account = self._auth.account(request)
         if isinstance(account, Reply):
@@ -148,6 +154,6 @@ def _seconds(query: QueryParams, name: str) -> int | None:
     text = query.get(name, "")
     if not text:
         return None
-    if not text.isdecimal():
+    if not is_count(text):
         raise ValueError(f"{name} was {text!r}, expected whole seconds")
     return int(text)

@@ -24,6 +24,7 @@ from simulator.servers.answers import (
     read_body,
     reply_of,
 )
+from simulator.servers.client_text import is_count
 from simulator.servers.surroundings import Surroundings
 from simulator.wallets import derive_wallets
 
@@ -123,11 +124,12 @@ class ClobAuth:
 
 
 def _l1_headers(headers: Headers) -> L1Headers:
+    nonce = headers.get("POLY_NONCE", "")
     return L1Headers(
         headers.get("POLY_ADDRESS", ""),
         headers.get("POLY_SIGNATURE", ""),
         headers.get("POLY_TIMESTAMP", ""),
-        headers.get("POLY_NONCE", ""),
+        nonce if is_count(nonce) else "",
     )
 
 

@@ -25,6 +25,7 @@ from simulator.servers.answers import (
     ok,
     read_body,
 )
+from simulator.servers.client_text import UNREADABLE
 from simulator.servers.surroundings import Surroundings
 
 BATCH_TOKENS_MAX: Final = 500
@@ -198,7 +199,7 @@ class PublicClob:
 async def _token_rows(request: Request) -> list[TokenRow] | None:
     try:
         rows = msgspec.json.decode(await read_body(request), type=list[TokenRow])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return rows if len(rows) <= BATCH_TOKENS_MAX else None
 

@@ -180,12 +180,12 @@ class Trading:
             return reply
         waiting = self._waiting[reply.order_id]
         self._surroundings.advance()  # So that whoever drives time knows of the release.
-        patience = asyncio.create_task(self._surroundings.wait(HOLD_PATIENCE_NS))
         try:
-            await asyncio.wait((waiting, patience), return_when=asyncio.FIRST_COMPLETED)
-            return waiting.result() if waiting.done() else reply
+            async with asyncio.timeout(self._surroundings.seconds(HOLD_PATIENCE_NS)):
+                return await waiting
+        except TimeoutError:  # Whoever drives time is slow; the order is still held.
+            return reply
         finally:
-            patience.cancel()
             self._waiting.pop(reply.order_id, None)
 
     def _cancel(self, request: Request, body: bytes, wanted: tuple[str, ...] | None) -> Reply:

@@ -24,6 +24,7 @@ from simulator.servers.answers import (
     http_app,
     read_body,
 )
+from simulator.servers.client_text import UNREADABLE
 from simulator.servers.fault_seam import Surface
 from simulator.servers.surroundings import Surroundings
 
@@ -84,7 +85,7 @@ class DiscordWebhook:
             return limited
         try:
             posted = msgspec.json.decode(body, type=Posted)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return _problem(BAD_REQUEST, "Invalid Form Body", INVALID_FORM_CODE)
         if len(posted.content) > CONTENT_CHARS_MAX or len(posted.embeds) > EMBEDS_MAX:
             return _problem(BAD_REQUEST, "Invalid Form Body", INVALID_FORM_CODE)

@@ -49,7 +49,10 @@ class Close(Message, frozen=True):
 
 
 class Answer(Message, frozen=True):
-    """Answer a request with another status and body than the one it earned."""
+    """Answer a request with another status and body than the one it earned.
+
+    Given for a frame of an open socket, which has no status, it cuts the connection.
+    """
 
     status: int
     body: str = ""

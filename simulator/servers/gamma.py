@@ -22,8 +22,8 @@ from simulator.servers.answers import (
     http_app,
     ok,
 )
+from simulator.servers.client_text import instant_ns, is_count
 from simulator.servers.fault_seam import Surface
-from simulator.servers.instants import instant_ns
 from simulator.servers.surroundings import Surroundings
 
 PAGE_MAX: Final = 100
@@ -178,6 +178,6 @@ def _count(query: QueryParams, name: str, default: int) -> int:
     text = query.get(name)
     if text is None:
         return default
-    if not text.isdecimal():
+    if not is_count(text):
         raise ValueError(f"{name} was {text!r}, expected a whole number")
     return int(text)

@@ -21,6 +21,7 @@ from simulator.exchange_messages import (
     TickSizeChanged,
 )
 from simulator.polymarket_frames import MarketFrames
+from simulator.servers.client_text import UNREADABLE
 from simulator.servers.fault_seam import Surface
 from simulator.servers.sockets import OUTBOX_FRAMES_MAX, Outbox, socket_route
 from simulator.servers.surroundings import Surroundings
@@ -63,7 +64,7 @@ class MarketSession:
             return
         try:
             request = msgspec.json.decode(text, type=MarketRequest)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._channel.unread("malformed request")
             return
         if request.custom_feature_enabled is not None:
@@ -93,6 +94,10 @@ class MarketChannel:
     def route(self, frames_max: int = OUTBOX_FRAMES_MAX) -> WebSocketRoute:
         """Return the route of this channel."""
         return socket_route(PATH, SURFACE, self._surroundings, self._open, frames_max=frames_max)
+
+    def clients(self) -> tuple[MarketSession, ...]:
+        """Return who is connected, oldest first."""
+        return tuple(self._sessions)
 
     def unread(self, reason: str) -> None:
         """Count a frame that meant nothing."""

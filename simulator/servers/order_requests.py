@@ -9,6 +9,7 @@ import msgspec
 from helpers.domain import Message, Side
 from simulator.matching import TimeInForce
 from simulator.order_signing import SignedOrder
+from simulator.servers.client_text import UNREADABLE
 
 _AMOUNT_DIGITS_MAX: Final = 30
 """Far above any amount, time or token share; Python integers have no limit of their own."""
@@ -128,5 +129,5 @@ def _digits(text: str, name: str, digits_max: int = _AMOUNT_DIGITS_MAX) -> str:
 def _decode(body: bytes, kind: type[_Wanted]) -> _Wanted:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as problem:
+    except UNREADABLE as problem:
         raise ValueError(f"body was malformed: {problem}") from problem

@@ -14,6 +14,7 @@ from starlette.routing import WebSocketRoute
 
 from helpers.domain import NS_PER_MS, NS_PER_SECOND, Asset, Message
 from simulator.accounts import Account, Accounts
+from simulator.servers.client_text import UNREADABLE
 from simulator.servers.fault_seam import Surface
 from simulator.servers.sockets import SLOW_CONSUMER, Outbox, socket_route
 from simulator.servers.surroundings import Surroundings
@@ -90,7 +91,7 @@ class PriceSession:
             return
         try:
             request = msgspec.json.decode(text, type=PriceRequest)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._channel.unread("malformed request")
             self._say("error", code="bad_request")
             return
@@ -226,7 +227,7 @@ def _symbol(wanted: Subscription) -> str | None:
     """Return the symbol of a sound subscription, ``None`` for a bad filter."""
     try:
         given = msgspec.json.decode(wanted.filter, type=Filter)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     if wanted.channel not in CHANNELS or given.symbol.lower() not in SYMBOLS:
         return None

@@ -31,6 +31,7 @@ from simulator.servers.answers import (
     ok,
     read_body,
 )
+from simulator.servers.client_text import UNREADABLE, is_count
 from simulator.servers.fault_seam import Surface
 from simulator.servers.surroundings import Surroundings
 from simulator.servers.wallet_batch import (
@@ -132,7 +133,7 @@ class Relayer:
         try:
             wanted = msgspec.json.decode(body, type=SubmitRequest)
             address_bytes(wanted.sender)
-        except (msgspec.DecodeError, ValueError):  # Said without the field, as to any client.
+        except (*UNREADABLE, ValueError):  # Said without the field, as to any client.
             return INVALID_PAYLOAD
         if wanted.type == "WALLET-CREATE":
             self._created.add(derive_wallets(wanted.sender).deposit_beacon.lower())
@@ -146,7 +147,7 @@ class Relayer:
         account = self._exchange.accounts.by_signer(sender)
         if account is None or account.maker_address.lower() != batch.depositWallet.lower():
             return error(BAD_REQUEST, "deposit wallet does not belong to the signer")
-        if not wanted.nonce.isdecimal() or not 0 < len(batch.calls) <= CALLS_MAX:
+        if not is_count(wanted.nonce) or not 0 < len(batch.calls) <= CALLS_MAX:
             return INVALID_PAYLOAD
         expected = self._nonces.get(sender, 0)
         if int(wanted.nonce) != expected:

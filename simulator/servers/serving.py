@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Final, cast
 
 import uvicorn
@@ -20,6 +19,8 @@ STOP_SECONDS: Final = 1
 """Requests still running at the stop get this long."""
 KEEP_ALIVE_SECONDS: Final = 75
 """Idle connections live longer than any client of ours keeps them."""
+CONNECTIONS_MAX: Final = 512
+"""Connections and requests of one surface; more are answered 503."""
 FRAME_BYTES_MAX: Final = 1_048_576
 
 
@@ -42,11 +43,11 @@ class LoopbackServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,  # Wall time, which would contradict the venue's.
+            limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
         )
-        self._server = _Server(config)
-        self._serving: asyncio.Task[None] | None = None
+        self._server = uvicorn.Server(config)
 
     @property
     def address(self) -> str:
@@ -54,21 +55,31 @@ class LoopbackServer:
         return f"{LOOPBACK}:{cast('int', self._listener.getsockname()[1])}"
 
     async def start(self) -> None:
-        """Serve from now on; raise whatever kept the server from starting."""
-        self._serving = asyncio.create_task(self._server.serve([self._listener]))
-        started = asyncio.create_task(self._server.ready.wait())
-        await asyncio.wait((self._serving, started), return_when=asyncio.FIRST_COMPLETED)
-        if not started.done():
-            started.cancel()
-            await self._serving
+        """Serve from now on, in the running loop."""
+        # Not ``serve``: it takes the process's signals and looks ten times a second for its end.
+        config = self._server.config
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup([self._listener])
 
     async def stop(self) -> None:
-        """Stop serving and close every connection."""
-        if self._serving is None:
+        """Stop serving; requests that run get a second, then every connection is closed."""
+        if not self._server.started:
             self._listener.close()
             return
-        self._server.should_exit = True
-        await self._serving
+        for server in self._server.servers:
+            server.close()
+        state = self._server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        running = set(state.tasks)
+        if running:
+            _, late = await asyncio.wait(running, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.sleep(0)  # Connections close in the loop's next round.
+        self._listener.close()  # A loop may have served on a copy of it.
 
 
 class LoopbackServers:
@@ -84,23 +95,6 @@ class LoopbackServers:
     async def stop(self) -> None:
         """Stop all."""
         await asyncio.gather(*(server.stop() for server in self._servers))
-
-
-class _Server(uvicorn.Server):
-    """A server that runs beside others in a loop that is not its own."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        # Signals belong to the process that started us.
-        yield
 
 
 def _cuttable(surroundings: Surroundings) -> type[H11Protocol]:

@@ -172,14 +172,14 @@ def socket_route(
         await websocket.accept()
         outbox = Outbox(websocket, surroundings, surface, connection_id, slow_code, frames_max)
         session = open_session(outbox)
-        writer = asyncio.create_task(outbox.run())
         try:
-            await _read(websocket, surroundings, surface, session)
+            async with asyncio.TaskGroup() as group:
+                writer = group.create_task(outbox.run())
+                await _read(websocket, surroundings, surface, session)
+                writer.cancel()
         finally:
             session.ended()
             outbox.stop()
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
             if websocket.client is not None:
                 surroundings.disconnected((websocket.client.host, websocket.client.port))
 

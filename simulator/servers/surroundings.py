@@ -43,9 +43,13 @@ class Surroundings:
         self._numbers[surface] += 1
         return f"{surface}-{self._numbers[surface]}"
 
+    def seconds(self, venue_ns: int) -> float:
+        """Return how long a time of the venue takes outside."""
+        return venue_ns / NS_PER_SECOND / self.speed
+
     async def wait(self, venue_ns: int) -> None:
         """Wait a time of the venue."""
-        await asyncio.sleep(venue_ns / NS_PER_SECOND / self.speed)
+        await asyncio.sleep(self.seconds(venue_ns))
 
     def connected(self, peer: PeerAddress, transport: asyncio.Transport) -> None:
         """Remember a connection, so that it can be cut."""

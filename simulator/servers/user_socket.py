@@ -12,6 +12,7 @@ from helpers.domain import Message
 from simulator.accounts import Account, Accounts
 from simulator.exchange_messages import OrderChanged, TradeChanged
 from simulator.polymarket_frames import UserFrames
+from simulator.servers.client_text import UNREADABLE
 from simulator.servers.fault_seam import Surface
 from simulator.servers.sockets import POLICY, Outbox, socket_route
 from simulator.servers.surroundings import Surroundings
@@ -58,7 +59,7 @@ class UserSession:
             return
         try:
             request = msgspec.json.decode(text, type=UserRequest)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._channel.unread("malformed request")
             return
         if request.type.lower() == "user":
@@ -66,10 +67,9 @@ class UserSession:
         elif self.account is None:
             self._channel.unread("request before the credentials")
         elif request.operation == "subscribe":
-            self._markets.update(request.markets or ())
+            room = MARKETS_MAX - len(self._markets)
+            self._markets.update((request.markets or ())[:room])
             self._all_markets = self._all_markets and not request.markets
-            while len(self._markets) > MARKETS_MAX:
-                self._markets.pop()
         elif request.operation == "unsubscribe":
             self._markets.difference_update(request.markets or ())
             # Without any market left a client is told of all again (the vendor's client does so).

@@ -82,12 +82,11 @@ class Reverted(Message, frozen=True):
 Meaning = Redeem | Approve | Reverted
 
 
-def batch_signer(batch: BatchFields, nonce: int, signature: str) -> str | None:
-    """Return who signed a batch, ``None`` for a malformed signature.
+def batch_digest(batch: BatchFields, nonce: int) -> bytes:
+    """Return what a wallet's owner signs (reference H.4).
 
     Raises ``ValueError`` for an address, number or data that is none.
     """
-    raw = _hex(signature)
     domain = keccak256(
         keccak256(_DOMAIN_TYPE)
         + keccak256(b"DepositWallet")
@@ -95,15 +94,22 @@ def batch_signer(batch: BatchFields, nonce: int, signature: str) -> str | None:
         + _uint(CHAIN_ID)
         + _address(batch.depositWallet)
     )
-    calls = b"".join(_call_hash(call) for call in batch.calls)
     message = keccak256(
         keccak256(_BATCH_TYPE)
         + _address(batch.depositWallet)
         + _uint(nonce)
         + _uint(int(batch.deadline))
-        + keccak256(calls)
+        + keccak256(b"".join(_call_hash(call) for call in batch.calls))
     )
-    return recover_address(keccak256(b"\x19\x01" + domain + message), raw)
+    return keccak256(b"\x19\x01" + domain + message)
+
+
+def batch_signer(batch: BatchFields, nonce: int, signature: str) -> str | None:
+    """Return who signed a batch, ``None`` for a malformed signature.
+
+    Raises ``ValueError`` for an address, number or data that is none.
+    """
+    return recover_address(batch_digest(batch, nonce), _hex(signature))
 
 
 def meaning_of(call: CallFields) -> Meaning:

@@ -18,10 +18,11 @@ import pytest
 from polymarket import AsyncSecureClient, RelayerApiKey
 from polymarket.environments import PRODUCTION, Environment, _create_environment
 from polymarket.errors import OrderHeartbeatMismatchError, RateLimitError, RequestRejectedError
+from polymarket.models.clob import AcceptedOrder, OrderResponse
 from polymarket.rate_limit import RateLimitUpdate
 from polymarket.streams import CryptoPriceSpec, CryptoTwapPriceSpec, MarketSpec, UserSpec
 
-from helpers.domain import Asset, Outcome, Side
+from helpers.domain import NS_PER_SECOND, Asset, Outcome, Side
 from tests.simulator.served import CONDITION, DOWN, KEY, SIGNER, UP, WALLET, Running, Served, served
 
 SPEED = 20.0
@@ -90,7 +91,9 @@ async def test_book_prices_and_market_are_read() -> None:
 async def test_order_rests_fills_and_settles() -> None:
     """A partly filled order rests, its rest is cancelled, and the fill is confirmed."""
     async with trader() as (client, world, updates):
-        placed = await client.place_limit_order(asset_id=UP, price="0.51", size=150, side="BUY")
+        placed = taken(
+            await client.place_limit_order(asset_id=UP, price="0.51", size=150, side="BUY")
+        )
         assert (placed.status, placed.making_amount) == ("matched", Decimal(51))
         assert (await client.get_order(order_id=placed.order_id)).size_matched == Decimal(100)
         first = await client.list_open_orders(asset_id=UP).first_page()
@@ -109,13 +112,15 @@ async def test_order_rests_fills_and_settles() -> None:
 async def test_market_orders_buy_and_sell() -> None:
     """FAK and FOK market orders in dollars and in shares."""
     async with trader() as (client, _, _):
-        bought = await client.place_market_order(
-            asset_id=UP, side="BUY", amount=10, max_price="0.51"
+        bought = taken(
+            await client.place_market_order(asset_id=UP, side="BUY", amount=10, max_price="0.51")
         )
         assert bought.status == "matched"
         await client.wait_for_order_fill_settlement(bought, timeout_s=5)
-        sold = await client.place_market_order(
-            asset_id=UP, side="SELL", shares=10, min_price="0.49", order_type="FOK"
+        sold = taken(
+            await client.place_market_order(
+                asset_id=UP, side="SELL", shares=10, min_price="0.49", order_type="FOK"
+            )
         )
         assert sold.taking_amount == Decimal("4.9")
 
@@ -137,13 +142,28 @@ async def test_refusals_are_what_the_client_expects() -> None:
             await client.create_limit_order(asset_id=UP, price="0.40", size=size, side="BUY")
             for size in (10, 9_000)
         ]
-        good, bad = await client.post_orders(legs)
-        assert (good.ok, bad.ok) == (True, False)
+        first, bad = await client.post_orders(legs)
+        good = taken(first)
+        assert bad.ok is False
         world.venue.trading.order_limits.refuse_next(1)
         with pytest.raises(RateLimitError) as limited:
             await client.post_order(legs[0])
         assert limited.value.retry_after is not None
         assert (await client.cancel_all()).canceled == (good.order_id,)
+
+
+async def test_orders_with_an_end_expire() -> None:
+    """A GTD order rests until its time, and is not read after that."""
+    async with trader() as (client, world, _):
+        order = await client.create_limit_order(
+            asset_id=UP, price="0.40", size=10, side="BUY", expiration=int(time.time()) + 400
+        )
+        placed = taken(await client.post_order(order))
+        assert (await client.get_order(order_id=placed.order_id)).order_type == "GTD"
+        world.exchange.advance(world.time.now_ns() + 400 * NS_PER_SECOND)
+        with pytest.raises(RequestRejectedError) as gone:
+            await client.get_order(order_id=placed.order_id)
+        assert gone.value.status == 404
 
 
 async def test_heartbeat_chain() -> None:
@@ -180,7 +200,9 @@ async def test_user_channel_tells_orders_and_trades() -> None:
     async with trader() as (client, world, _):
         handle = await client.subscribe(UserSpec(markets=[CONDITION]))
         events = aiter(handle)
-        placed = await client.place_limit_order(asset_id=UP, price="0.50", size=20, side="BUY")
+        placed = taken(
+            await client.place_limit_order(asset_id=UP, price="0.50", size=20, side="BUY")
+        )
         assert (await next_event(events)).payload.id == placed.order_id
         world.house(Outcome.UP, Side.SELL, 0.5, 5)
         seen: list[str] = []
@@ -217,8 +239,8 @@ async def test_reference_prices_come_as_snapshot_and_updates() -> None:
 async def test_winnings_are_found_and_redeemed() -> None:
     """After the resolution the position is redeemable, and the relayer pays it out."""
     async with trader() as (client, world, _):
-        bought = await client.place_market_order(
-            asset_id=UP, side="BUY", amount=10.2, max_price="0.51"
+        bought = taken(
+            await client.place_market_order(asset_id=UP, side="BUY", amount=10.2, max_price="0.51")
         )
         await client.wait_for_order_fill_settlement(bought, timeout_s=5)
         world.exchange.resolve(CONDITION, Outcome.UP, world.time.now_ns())
@@ -234,6 +256,12 @@ async def test_winnings_are_found_and_redeemed() -> None:
         again = await client.redeem_positions(condition_id=CONDITION)
         await again.wait()
         assert (await client.get_balance_allowance(asset_type="COLLATERAL")).balance == after
+
+
+def taken(order: OrderResponse) -> AcceptedOrder:
+    """Return an answer that must be an acceptance."""
+    assert isinstance(order, AcceptedOrder), order
+    return order
 
 
 async def next_event(events: AsyncIterator[Event]) -> Event:

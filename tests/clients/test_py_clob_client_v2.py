@@ -29,26 +29,43 @@ from py_clob_client_v2.clob_types import OrderBookSummary, OrderMarketCancelPara
 from py_clob_client_v2.exceptions import PolyApiException
 
 from helpers.domain import Outcome, Side
-from tests.simulator.served import CONDITION, DOWN, KEY, UP, WALLET, Running, Served, served
+from tests.simulator.served import (
+    CONDITION,
+    DEPOSIT,
+    DOWN,
+    KEY,
+    UP,
+    WALLET_OF_TYPE,
+    Running,
+    Served,
+    served,
+)
 
 SPEED = 20.0
-DEPOSIT_WALLET = 3
 TICK = PartialCreateOrderOptions(tick_size="0.01", neg_risk=False, version=2)
+Client = Any
+"""The package has no types, and what can be inferred of it is partly wrong."""
 Json = Any
 """The client hands out parsed JSON as it is."""
 
 
-async def use(script: Callable[[ClobClient, Served], None]) -> None:
+def allowance(asset_type: Json, token: str = "") -> BalanceAllowanceParams:
+    """Return the question about a balance; the package's asset types are plain strings."""
+    return BalanceAllowanceParams(asset_type, token or None)
+
+
+async def use(script: Callable[[Client, Served], None], signature_type: int = DEPOSIT) -> None:
     """Serve the venue and run a script of the client in a thread."""
-    async with served(Running(time.time_ns(), SPEED)) as world:
+    running = Running(time.time_ns(), SPEED)
+    async with served(running, signature_type=signature_type) as world:
 
         def play() -> None:
             client = ClobClient(
                 world.venue.urls().clob,
                 137,
                 key=KEY,
-                signature_type=DEPOSIT_WALLET,
-                funder=WALLET,
+                signature_type=signature_type,
+                funder=WALLET_OF_TYPE[signature_type],
             )
             client.set_api_creds(client.create_or_derive_api_key())
             script(client, world)
@@ -59,7 +76,7 @@ async def use(script: Callable[[ClobClient, Served], None]) -> None:
 async def test_credentials_book_and_fees() -> None:
     """Credentials derive to the same key; books, prices and fees are read."""
 
-    def script(client: ClobClient, _world: Served) -> None:
+    def script(client: Client, _world: Served) -> None:
         assert client.derive_api_key().api_key == client.creds.api_key
         assert client.get_api_keys() == {"apiKeys": [client.creds.api_key]}
         assert client.get_closed_only_mode() == {"closed_only": False}
@@ -86,7 +103,7 @@ async def test_credentials_book_and_fees() -> None:
 async def test_book_hash_is_the_clients_own() -> None:
     """The client's hash over our book is the hash we sent."""
 
-    def script(client: ClobClient, _world: Served) -> None:
+    def script(client: Client, _world: Served) -> None:
         raw: Json = client.get_order_book(UP)
         summary = OrderBookSummary(
             market=raw["market"],
@@ -108,7 +125,7 @@ async def test_book_hash_is_the_clients_own() -> None:
 async def test_orders_rest_are_read_and_cancelled() -> None:
     """Single and batch placement, reads, and the four ways to cancel."""
 
-    def script(client: ClobClient, world: Served) -> None:
+    def script(client: Client, world: Served) -> None:
         first = client.create_and_post_order(OrderArgs(UP, 0.40, 10, "BUY"), TICK)
         assert (first["success"], first["status"]) == (True, "live")
         assert client.get_order(first["orderID"])["original_size"] == "10"
@@ -139,7 +156,7 @@ async def test_orders_rest_are_read_and_cancelled() -> None:
 async def test_fill_partial_fill_and_settlement() -> None:
     """A taker's fill is waited for until its hash is known; a maker is filled in part."""
 
-    def script(client: ClobClient, world: Served) -> None:
+    def script(client: Client, world: Served) -> None:
         taken = client.create_and_post_market_order(
             MarketOrderArgs(UP, 25.5, "BUY", 0.51), TICK, OrderType.FAK
         )
@@ -151,11 +168,9 @@ async def test_fill_partial_fill_and_settlement() -> None:
         asyncio.run_coroutine_threadsafe(sell(world), world.loop).result(5)
         order: Json = client.get_order(made["orderID"])
         assert (order["size_matched"], order["status"]) == ("5", "LIVE")
-        balance: Json = client.get_balance_allowance(
-            BalanceAllowanceParams(AssetType.CONDITIONAL, UP)
-        )
+        balance: Json = client.get_balance_allowance(allowance(AssetType.CONDITIONAL, UP))
         assert balance["balance"] == "50000000"
-        assert client.update_balance_allowance(BalanceAllowanceParams(AssetType.COLLATERAL)) == ""
+        assert client.update_balance_allowance(allowance(AssetType.COLLATERAL)) == ""
 
     async def sell(world: Served) -> None:
         world.house(Outcome.UP, Side.SELL, 0.50, 5)
@@ -166,7 +181,7 @@ async def test_fill_partial_fill_and_settlement() -> None:
 async def test_refusals_and_heartbeats() -> None:
     """Refusals raise with the venue's status and text; heartbeats chain."""
 
-    def script(client: ClobClient, _world: Served) -> None:
+    def script(client: Client, _world: Served) -> None:
         with pytest.raises(PolyApiException) as poor:
             client.create_and_post_order(OrderArgs(UP, 0.40, 9_000, "BUY"), TICK)
         assert poor.value.status_code == 400
@@ -175,7 +190,7 @@ async def test_refusals_and_heartbeats() -> None:
             client.create_and_post_market_order(
                 MarketOrderArgs(UP, 10, "BUY", 0.45), TICK, OrderType.FAK
             )
-        assert "no orders found to match with FAK order" in killed.value.error_msg["error"]
+        assert "no orders found to match with FAK order" in str(killed.value.error_msg)
         order = client.create_order(OrderArgs(UP, 0.40, 10, "BUY"), TICK)
         client.post_order(order)
         with pytest.raises(PolyApiException, match="Duplicated"):
@@ -184,6 +199,27 @@ async def test_refusals_and_heartbeats() -> None:
         client.post_heartbeat(beat["heartbeat_id"])
         with pytest.raises(PolyApiException) as stale:
             client.post_heartbeat(beat["heartbeat_id"])
-        assert stale.value.error_msg["error_msg"] == "Invalid Heartbeat ID"
+        assert "Invalid Heartbeat ID" in str(stale.value.error_msg)
 
     await use(script)
+
+
+@pytest.mark.parametrize("signature_type", [0, 1, 2])
+async def test_the_older_wallets_sign_too(signature_type: int) -> None:
+    """Plain, proxy and Safe signatures are recovered; another type's order is refused."""
+
+    def script(client: Client, world: Served) -> None:
+        order = client.create_order(OrderArgs(UP, 0.40, 10, "BUY"), TICK)
+        assert client.post_order(order)["status"] == "live"
+        other = ClobClient(
+            world.venue.urls().clob,
+            137,
+            key=KEY,
+            creds=client.creds,
+            signature_type=DEPOSIT,
+            funder=WALLET_OF_TYPE[DEPOSIT],
+        )
+        with pytest.raises(PolyApiException, match="not enough balance"):
+            other.create_and_post_order(OrderArgs(UP, 0.40, 10, "BUY"), TICK)
+
+    await use(script, signature_type)

@@ -16,8 +16,9 @@ from helpers.clock import monotonic_seconds
 from helpers.domain import NS_PER_SECOND, Outcome, Side
 from simulator.accounts import Account
 from simulator.exchange import Exchange
-from simulator.exchange_messages import COLLATERAL, ExchangeSettings, PlaceOrder
+from simulator.exchange_messages import COLLATERAL, ExchangeSettings, OrderAccepted, PlaceOrder
 from simulator.matching import TimeInForce
+from simulator.order_signing import l2_signature
 from simulator.servers.fault_seam import Faults
 from simulator.servers.polymarket import PolymarketVenue
 from simulator.servers.sockets import OUTBOX_FRAMES_MAX
@@ -27,7 +28,10 @@ from tests.simulator.venue import DOLLAR, LISTING, SHARE, T0
 KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
 """The second account of the well-known test mnemonic, which nobody may ever fund."""
 SIGNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-WALLET = derive_wallets(SIGNER).deposit_beacon
+_OWN = derive_wallets(SIGNER)
+WALLET = _OWN.deposit_beacon
+WALLET_OF_TYPE = (_OWN.eoa, _OWN.proxy, _OWN.safe, _OWN.deposit_beacon)
+DEPOSIT = 3
 UP = "75467129615908319583031474642658885479135630431889036121812713428992454630178"
 DOWN = "38429637202672537706025763638001166003117341562478123454671352321321125678345"
 CONDITION = "0x" + "ab" * 32
@@ -116,10 +120,13 @@ class Served:
         self.advance()
         return order_id
 
-    def open_account(self, dollars: int = 1_000) -> Account:
-        """Open the deposit wallet of the test key and fund it."""
+    def open_account(self, signature_type: int, dollars: int = 1_000) -> Account:
+        """Open a wallet of the test key and fund it."""
         account = self.exchange.accounts.open(
-            "me", signer=SIGNER, maker_address=WALLET, signature_type=3
+            "me",
+            signer=SIGNER,
+            maker_address=WALLET_OF_TYPE[signature_type],
+            signature_type=signature_type,
         )
         self.exchange.accounts.deposit("me", COLLATERAL, dollars * DOLLAR, self.time.now_ns())
         return account
@@ -137,6 +144,7 @@ async def served(
     settings: ExchangeSettings | None = None,
     faults: Faults | None = None,
     frames_max: int = OUTBOX_FRAMES_MAX,
+    signature_type: int = DEPOSIT,
 ) -> AsyncGenerator[Served]:
     """Serve one market, quoted 0.49 to 0.51, and the test key's wallet with 1,000 dollars."""
     given = time or ByHand()
@@ -154,7 +162,7 @@ async def served(
     )
     world.exchange.list_market(listing, now_ns)
     world.exchange.accounts.open("house", house=True)
-    world.open_account()
+    world.open_account(signature_type)
     await world.venue.start()
     try:
         world.house(Outcome.UP, Side.BUY, 0.49, 100)
@@ -163,3 +171,29 @@ async def served(
     finally:
         world.stop_waking()
         await world.venue.stop()
+
+
+def l2_headers(
+    world: Served, method: str, path: str, body: bytes = b"", *, nonce: int = 0
+) -> dict[str, str]:
+    """Return the L2 headers of the test key's request; its key is created if need be."""
+    accounts = world.exchange.accounts
+    credentials = accounts.create_key(accounts.get("me"), nonce)
+    timestamp = str(world.time.now_ns() // NS_PER_SECOND)
+    return {
+        "POLY_ADDRESS": SIGNER,
+        "POLY_API_KEY": credentials.api_key,
+        "POLY_PASSPHRASE": credentials.passphrase,
+        "POLY_TIMESTAMP": timestamp,
+        "POLY_SIGNATURE": l2_signature(credentials.secret, timestamp, method, path, body),
+    }
+
+
+def rest(world: Served, price: float = 0.4, shares: float = 10) -> str:
+    """Let the test key's account rest a buy of Up, without a signature; return its id."""
+    order_id = f"me-{price}-{shares}"
+    order = PlaceOrder(order_id, "me", UP, Side.BUY, round(price * DOLLAR), round(shares * SHARE))
+    reply = world.exchange.place(order, world.time.now_ns())
+    assert isinstance(reply, OrderAccepted), reply
+    world.advance()
+    return order_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -12,10 +13,17 @@ GONE = (ConnectionError, asyncio.IncompleteReadError)
 """A reset is seen as an error or as an end, as the timing goes."""
 
 
-async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while line := await reader.readline():
-        writer.write(line.upper())
+async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while line := await reader.readline():
+            writer.write(line.upper())
+    await _close(writer)
 
 
 async def _say(port: int, word: bytes) -> bytes:
@@ -24,7 +32,7 @@ async def _say(port: int, word: bytes) -> bytes:
         writer.write(word + b"\n")
         return await reader.readline()
     finally:
-        writer.close()
+        await _close(writer)
 
 
 async def test_an_outage_begins_and_ends() -> None:
@@ -39,11 +47,11 @@ async def test_an_outage_begins_and_ends() -> None:
     proxy.cut()
     with pytest.raises(GONE):
         await reader.readexactly(1)
-    writer.close()
+    await _close(writer)
     refused, refused_writer = await asyncio.open_connection(LOOPBACK, proxy.port)
     with pytest.raises(GONE):
         await refused.readexactly(1)
-    refused_writer.close()
+    await _close(refused_writer)
     proxy.restore()
     proxy.latency_seconds = 0.01
     assert await _say(proxy.port, b"again") == b"AGAIN\n"
