@@ -26,6 +26,7 @@ from simulator.market_model import ModelSettings
 from simulator.servers.binance import FastVenues
 from simulator.servers.polymarket import PolymarketVenue
 from simulator.world import World
+from simulator.world_faults import WorldFaults
 from simulator.world_settings import DEFAULT_START_NS, WALLET, WorldSettings
 
 STEP_SECONDS: Final = 0.01
@@ -55,9 +56,10 @@ class ServedWorld:
         )
         self.world = World(seed, WorldSettings(start_ns=DEFAULT_START_NS, model=model))
         self.polymarket = PolymarketVenue(
-            self.world.exchange, self.venue_ns, self.advance, self.schedule
+            self.world.exchange, clock.now_ns, self.advance, self.schedule
         )
-        self.fast = FastVenues(self.venue_ns, self.advance, self.world.candles, self.schedule)
+        self.fast = FastVenues(clock.now_ns, self.advance, self.world.candles, self.schedule)
+        self._world_faults = WorldFaults(self.schedule, self.world.exchange)
         self._futures = FuturesFrames(assets)
         self._spot = SpotFrames(assets)
         self._coinbase = CoinbaseFrames(assets)
@@ -65,10 +67,6 @@ class ServedWorld:
         self.world.on_prices = self.polymarket.gamma.publish_prices
         self.world.on_reference = self._publish_reference
         self.world.on_fast = self._publish_fast
-
-    def venue_ns(self) -> int:
-        """Return what the venues' clocks say: ours, unless a fault puts them ahead."""
-        return self._clock.now_ns() + self.schedule.skew_ns()
 
     def credentials(self) -> Credentials:
         """Return the API key of the world's wallet, the same each time."""
@@ -100,8 +98,9 @@ class ServedWorld:
 
     def advance(self) -> None:
         """Let everything up to now happen, and send what the venues send by their own clock."""
-        now_ns = self.venue_ns()
+        now_ns = self._clock.now_ns()
         self.world.advance(now_ns)
+        self._world_faults.advance(now_ns)
         self.fast.publish(self._futures.due(now_ns))
 
     def _publish_fast(self, action: FastQuote | FastTrade, at_ns: int) -> None:
