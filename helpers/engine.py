@@ -94,6 +94,8 @@ class Engine:
         """Why no entry is allowed; empty when they are."""
         self._trigger = trigger_bps * 1e-4
         self._next_grid_ns = 0
+        self._due_ns = 0
+        """No frame before this moment has anything to wait for; kept by whoever plans something."""
         self._open: tuple[Market, ...] = ()
         self._decided_mid: dict[Asset, float] = {}
         self._decided_ns: dict[Asset, int] = {}
@@ -111,20 +113,23 @@ class Engine:
     def on_event(self, event: FeedEvent) -> None:
         """Apply one thing a feed said, after everything that was due before it."""
         now_ns = event.received_ns
-        self.advance(now_ns)
+        if now_ns >= self._due_ns:
+            self.advance(now_ns)
         if isinstance(event, Quote):
             self.board.apply(event)
             self._watch_fast_market(event.asset, now_ns)
             return
-        if isinstance(event, MarketOpened):
+        rare = type(event) in _RARE
+        if rare and isinstance(event, MarketOpened):
             self._on_market(event)
         self.board.apply(event)
-        if isinstance(event, MarketResolved):
-            self._on_resolution(event)
-        elif isinstance(event, Disconnected):
-            self.outlet.write(now_ns, "", FeedGap(event.source, event.reason))
-        for answer in self.executor.on_event(event):
-            self._on_execution(answer)
+        if rare:
+            self._on_rare(event)
+        answers = self.executor.on_event(event)
+        if answers:
+            for answer in answers:
+                self._on_execution(answer)
+            self._due_ns = self._next_due_ns()
 
     def advance(self, now_ns: int) -> None:
         """Do everything due up to ``now_ns``: executor, pending triggers, grid steps."""
@@ -138,6 +143,7 @@ class Engine:
             if self._next_grid_ns <= due_ns:
                 self._next_grid_ns += GRID_NS
                 self._grid_step(due_ns)
+        self._due_ns = due_ns
 
     def settle_orders(self, now_ns: int) -> None:
         """Let orders in flight come to their end, deciding nothing more: the end of a run."""
@@ -248,6 +254,7 @@ class Engine:
                 self._decide_asset(asset, now_ns)
             else:
                 self._pending[asset] = allowed_ns
+            self._due_ns = self._next_due_ns()
 
     def _decide_asset(self, asset: Asset, now_ns: int) -> None:
         self._pending.pop(asset, None)
@@ -308,6 +315,12 @@ class Engine:
             self.ledger.remember_market(market)
         except LedgerError as error:
             self._conflict(market.slug, event.received_ns, error)
+
+    def _on_rare(self, event: FeedEvent) -> None:
+        if isinstance(event, MarketResolved):
+            self._on_resolution(event)
+        elif isinstance(event, Disconnected):
+            self.outlet.write(event.received_ns, "", FeedGap(event.source, event.reason))
 
     def _market_of(self, condition_id: str) -> Market | None:
         known = self.board.market_by_condition(condition_id)
@@ -373,3 +386,7 @@ def _seen(market: Market) -> MarketSeen:
         market.down_token,
         market.problems,
     )
+
+
+_RARE: Final = frozenset({MarketOpened, MarketResolved, Disconnected})
+"""Kinds the flow itself looks at, beside quotes; asked of every frame, so by a look-up."""
