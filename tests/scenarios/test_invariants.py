@@ -29,7 +29,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("momentum", "maker", 2),
         ("random", "taker", 3),
         ("random", "maker", 4),
-        ("fair_value", "taker", 5),
+        ("momentum", "taker", 6),
     ],
 )
 def test_the_journal_of_a_run_keeps_the_invariants(strategy: str, style: str, seed: int) -> None:
