@@ -10,21 +10,21 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from helpers.account import AccountStanding
 from helpers.domain import (
     GRID_NS,
     NS_PER_MS,
     NS_PER_SECOND,
-    Accepted,
-    Account,
     Approved,
     Asset,
     Disconnected,
     Equity,
     ExecutionEvent,
-    Exposure,
     FeedEvent,
     FeedGap,
     Fill,
+    HaltChanged,
+    HoldCause,
     LedgerConflict,
     LedgerError,
     Market,
@@ -34,9 +34,7 @@ from helpers.domain import (
     MarketState,
     Message,
     OrderIntent,
-    Position,
     Quote,
-    Rejected,
     ResolutionSeen,
     Snapshot,
     Strike,
@@ -58,11 +56,8 @@ from helpers.stages import (
 TRIGGER_INTERVAL_NS: Final = 20 * NS_PER_MS
 """Moves of the fast market are answered at most this often (DESIGN section 5, cadence)."""
 EQUITY_INTERVAL_NS: Final = 60 * NS_PER_SECOND
-RATE_WINDOW_NS: Final = 60 * NS_PER_SECOND
 RESOLVED_REMEMBERED_MAXIMUM: Final = 256
 """Resolutions are told by the channel and by polling, and written once."""
-NO_FILL_TEXT: Final = "no orders found to match"
-"""A FAK that met nothing is a clean miss, not a sign that our orders are wrong."""
 
 
 class Stages(Message, frozen=True):
@@ -90,8 +85,6 @@ class Engine:
         self.executor = stages.executor
         self.ledger = stages.ledger
         self.outlet = stages.outlet
-        self.entries_stopped = ""
-        """Why no entry is allowed; empty when they are."""
         self._trigger = trigger_bps * 1e-4
         self._next_grid_ns = 0
         self._due_ns = 0
@@ -102,10 +95,7 @@ class Engine:
         self._pending: dict[Asset, int] = {}
         self._strikes: dict[str, Strike] = {}
         self._resolved: deque[str] = deque(maxlen=RESOLVED_REMEMBERED_MAXIMUM)
-        self._conflicted: set[str] = set()
-        self._sent_ns: deque[int] = deque()
-        self._reject_streak = 0
-        self._reject_day = 0
+        self._standing = AccountStanding(stages.ledger, stages.executor, stages.board)
         self._next_equity_ns = 0
 
     # --- The flow -----------------------------------------------------------------------------
@@ -172,14 +162,14 @@ class Engine:
         if isinstance(wish, Unsized):
             self.outlet.write(now_ns, wish.market, wish)
             return
-        verdict = self.gate.check(wish, state, self._account(wish.market, now_ns))
+        verdict = self.gate.check(wish, state, self._standing.account(wish.market, now_ns))
         self.outlet.write(now_ns, wish.market, verdict)
         if not wish.opens and self.executor.pending_entry_micros(wish.market):
             # A resting entry would keep the exit waiting: it goes first, the exit comes next step.
             self.executor.cancel_market(wish.market, now_ns)
         if isinstance(verdict, Approved):
             self.outlet.commit()  # the intent survives a crash before its order leaves (I20)
-            self._sent_ns.append(now_ns)
+            self._standing.note_sent(now_ns)
             self.executor.submit(verdict, state.snapshot.market)
 
     def _on_execution(self, answer: ExecutionEvent) -> None:
@@ -187,10 +177,7 @@ class Engine:
             self.outlet.write(answer.at_ns, answer.market, answer)
             self._book(answer)
             return
-        if isinstance(answer, Accepted):
-            self._reject_streak = 0
-        elif isinstance(answer, Rejected) and NO_FILL_TEXT not in answer.reason:
-            self._reject_streak += 1
+        self._standing.note_answer(answer)
         market = answer.intent_id.split("/", 1)[0]
         self.outlet.write(answer.at_ns, market, answer)
 
@@ -205,12 +192,24 @@ class Engine:
 
     def _conflict(self, slug: str, at_ns: int, error: LedgerError) -> None:
         """Stop entries in a market whose venue contradicts our books, and say so (I4)."""
-        self._conflicted.add(slug)
+        self._standing.conflict(slug)
         self.outlet.write(at_ns, slug, LedgerConflict(str(error)))
 
-    def stop_entries(self, why: str) -> None:
-        """Allow no further entry; exits go on. The first reason stays."""
-        self.entries_stopped = self.entries_stopped or why
+    @property
+    def entries_stopped(self) -> str:
+        """Return why no entry is allowed; empty when they are."""
+        return self._standing.entries_stopped
+
+    def hold_entries(self, cause: HoldCause, detail: str, now_ns: int) -> None:
+        """Allow no entry until the cause is released; exits go on. Its first detail stays."""
+        if self._standing.hold(cause, detail):
+            self.outlet.write(now_ns, "", HaltChanged("held", cause, detail))
+
+    def release_entries(self, cause: HoldCause, now_ns: int) -> None:
+        """Let a cause hold entries no longer."""
+        detail = self._standing.release(cause)
+        if detail is not None:
+            self.outlet.write(now_ns, "", HaltChanged("released", cause, detail))
 
     # --- Schedule -----------------------------------------------------------------------------
 
@@ -234,8 +233,7 @@ class Engine:
             for slug in gone:
                 self.strategy.forget(slug)
                 self._strikes.pop(slug, None)
-                if not self.ledger.position(slug).shares_micros:
-                    self._conflicted.discard(slug)
+                self._standing.market_gone(slug)
             self._open = still_open
         self.board.on_grid(now_ns)
         self._supervise(now_ns)
@@ -266,45 +264,20 @@ class Engine:
         """Mark every position at what it would bring, and close those whose time has come."""
         for position in self.ledger.positions():
             market = self.board.market(position.market)
-            if market is None or now_ns >= market.closes_ns or _is_dust(position, market):
+            if market is None or now_ns >= market.closes_ns or self._standing.is_residue(position):
                 continue  # nothing can be sold any more: the resolution will settle it
             view = self.board.snapshot(position.market, now_ns, on_grid=True)
             self.ledger.mark(position.market, exit_value_micros(view, position))
-            if position.market in self.executor.markets_with_orders():
-                continue
+            slug = position.market
+            if slug in self.executor.markets_with_orders() and not (
+                self.executor.pending_entry_micros(slug)
+            ):
+                continue  # an exit is in flight; a resting entry is taken away by ``_submit``
             wish = self.sizing.due_exit(view, position)
             if wish is not None:
                 self._submit(wish, self.features(view, position), now_ns)
 
-    # --- The account, and things to tell --------------------------------------------------------
-
-    def _account(self, slug: str, now_ns: int) -> Account:
-        while self._sent_ns and self._sent_ns[0] <= now_ns - RATE_WINDOW_NS:
-            self._sent_ns.popleft()
-        day = now_ns // (86_400 * NS_PER_SECOND)
-        if day != self._reject_day:
-            self._reject_day, self._reject_streak = day, 0
-        positions = self.ledger.positions()
-        with_orders = self.executor.markets_with_orders()
-        pending = {market: self.executor.pending_entry_micros(market) for market in with_orders}
-        held = {p.market for p in positions if not self._is_residue(p)}
-        exposure = Exposure(
-            open_positions=len(held | {market for market, micros in pending.items() if micros}),
-            exposure_micros=sum(p.cost_micros for p in positions) + sum(pending.values()),
-            daily_pnl_micros=self.ledger.daily_pnl_micros(now_ns),
-            losing_streak=self.ledger.losing_streak(now_ns),
-            reject_streak=self._reject_streak,
-            cash_micros=self.ledger.cash_micros - sum(pending.values()),
-            market_position_micros=self.ledger.position(slug).shares_micros,
-            market_order_open=slug in with_orders,
-            market_unknown=slug in self.executor.markets_unknown() or slug in self._conflicted,
-            last_exit_ns=self.ledger.last_exit_ns(slug),
-        )
-        return Account(exposure, len(self._sent_ns), self.entries_stopped)
-
-    def _is_residue(self, position: Position) -> bool:
-        market = self.board.market(position.market)
-        return market is not None and _is_dust(position, market)
+    # --- Things to tell --------------------------------------------------------
 
     def _on_market(self, event: MarketOpened) -> None:
         market = event.market
@@ -368,11 +341,6 @@ class Engine:
             len(ledger.positions()),
         )
         self.outlet.write(now_ns, "", equity)
-
-
-def _is_dust(position: Position, market: Market) -> bool:
-    """Say whether a position is too small to be sold: it goes to resolution as it is (I7)."""
-    return position.shares_micros < market.minimum_shares_micros
 
 
 def _seen(market: Market) -> MarketSeen:

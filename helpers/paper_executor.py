@@ -216,7 +216,7 @@ class PaperExecutor:
             return [self._rejected(flight, reason, at_ns)]
         # Only marketable orders are held; another FAK is killed on the spot (reference G.4).
         if not self._crosses(intent):
-            return [self._rejected(flight, FAK_UNMATCHED_TEXT, at_ns)]
+            return [self._rejected(flight, FAK_UNMATCHED_TEXT, at_ns, missed=True)]
         self._schedule(at_ns + self._hold_ns, Match(flight, amounts.shares_micros))
         return ()
 
@@ -227,7 +227,7 @@ class PaperExecutor:
         levels = self._books.levels(intent.token, intent.side, self._depth)
         parts = self._taken.take(market, intent, levels, shares_micros)
         if not parts:
-            return [self._rejected(flight, FAK_UNMATCHED_TEXT, at_ns)]
+            return [self._rejected(flight, FAK_UNMATCHED_TEXT, at_ns, missed=True)]
         happened: list[ExecutionEvent] = [self._accepted(flight, at_ns)]
         for index, (price, shares) in enumerate(parts):
             fee = market.fees.taker_fee_micros(shares, price)
@@ -245,7 +245,7 @@ class PaperExecutor:
         if 0 < intent.expires_ns <= at_ns:
             return [self._rejected(flight, EXPIRATION_TEXT, at_ns)]
         if self._crosses(intent):
-            return [self._rejected(flight, POST_ONLY_CROSSES_TEXT, at_ns)]
+            return [self._rejected(flight, POST_ONLY_CROSSES_TEXT, at_ns, missed=True)]
         opposite = Side.SELL if intent.side is Side.BUY else Side.BUY
         if not self._books.levels(intent.token, intent.side, 1) and not self._books.levels(
             intent.token, opposite, 1
@@ -350,9 +350,11 @@ class PaperExecutor:
         del self._flights[flight.order_id]
         return Accepted(flight.intent.intent_id, flight.order_id, at_ns)
 
-    def _rejected(self, flight: Flight, reason: str, at_ns: int) -> Rejected:
+    def _rejected(
+        self, flight: Flight, reason: str, at_ns: int, *, missed: bool = False
+    ) -> Rejected:
         self._flights.pop(flight.order_id, None)
-        return Rejected(flight.intent.intent_id, flight.order_id, reason, at_ns)
+        return Rejected(flight.intent.intent_id, flight.order_id, reason, at_ns, missed)
 
     def _ended(self, order: RestingOrder, state: OrderState, at_ns: int) -> OrderUpdate:
         self._resting.remove(order.order_id)

@@ -21,14 +21,13 @@ from db.journal import Journal
 from helpers import logs
 from helpers.clock import SimulatedClock, monotonic_seconds
 from helpers.commands.closing_table import closing_table
-from helpers.commands.composition import Flow, build_flow, run_started, settle_span_ns
+from helpers.commands.composition import Flow, build_flow, finish, run_started
 from helpers.commands.config import report_settings_error
 from helpers.domain import (
     NS_PER_SECOND,
     Connected,
     FastSourceChosen,
     Mode,
-    RunStopped,
     Source,
 )
 from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
@@ -168,20 +167,7 @@ class InProcessRun:
 
     def finish(self) -> None:
         """Let orders in flight settle and write the last row."""
-        flow = self.flow
-        end_ns = self.world.now_ns + settle_span_ns(self._settings)
-        flow.engine.stop_entries("end of the simulation")
-        flow.engine.settle_orders(end_ns)
-        report = flow.ledger.report()
-        stopped = RunStopped(
-            reason="end of the simulation",
-            trades=report.trades,
-            pnl_micros=report.realised_micros,
-            fees_micros=report.fees_micros,
-            decisions=flow.scorecard.decisions.total(),
-            refusals=flow.scorecard.refusals.total(),
-        )
-        flow.outlets.write(end_ns, "", stopped)
+        finish(self.flow, self._settings, "end of the simulation", self.world.now_ns)
 
     def _send(self, frame: Frame) -> None:
         self._sent += 1

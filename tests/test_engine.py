@@ -19,11 +19,15 @@ from helpers.domain import (
     Approved,
     Decision,
     FeedGap,
+    HaltChanged,
+    HoldCause,
+    IntentReason,
     LedgerConflict,
     MarketOpened,
     MarketResolved,
     MarketSeen,
     Mode,
+    OrderIntent,
     Refused,
     ResolutionSeen,
     Source,
@@ -84,6 +88,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     lines = logs.configure(clock=SimulatedClock(), json_lines=True, directory=None, quiet=True)
     yield tmp_path / "journal"
     lines.close()
+
+
+def approved(run: Run) -> list[OrderIntent]:
+    run.journal.commit()
+    rows = read_journal(run.journal.run)
+    return [record.body.intent for record in rows if isinstance(record.body, Approved)]
+
+
+def sold_frame(token: str, price: int, shares: float, at: float) -> dict[str, object]:
+    """Return a public trade in which a taker sold."""
+    return {
+        "market": CONDITION,
+        "asset_id": token,
+        "price": f"{price / 100:.2f}",
+        "size": f"{shares:.2f}",
+        "fee_rate_bps": "0",
+        "side": "SELL",
+        "timestamp": str(round(at * 1000)),
+        "event_type": "last_trade_price",
+        "transaction_hash": "0x" + "cd" * 32,
+    }
 
 
 def opened(run: Run) -> None:
@@ -179,8 +204,8 @@ def test_no_entry_after_entries_were_stopped(folder: Path) -> None:
     """The first reason stays, and every wish is refused by it."""
     run = Run(folder, "momentum")
     opened(run)
-    run.flow.engine.stop_entries("shutting down")
-    run.flow.engine.stop_entries("again")
+    run.flow.engine.hold_entries(HoldCause.STOPPING, "shutting down", 1)
+    run.flow.engine.hold_entries(HoldCause.STOPPING, "again", 2)
     for step in range(1, 20):
         at = OPENS + 1 + step * 0.25
         run.fast(83_000.0 * (1 + 2e-4 * step), at)
@@ -190,3 +215,51 @@ def test_no_entry_after_entries_were_stopped(folder: Path) -> None:
     assert {body.failures[0].found for body in refused if isinstance(body, Refused)} == {
         "shutting down"
     }
+
+
+def test_a_released_cause_holds_nothing_and_another_still_does(folder: Path) -> None:
+    """Each cause is its owner's: releasing one must not open what another shut."""
+    run = Run(folder, "momentum")
+    engine = run.flow.engine
+    engine.hold_entries(HoldCause.MISMATCH, "cash differs", 1)
+    engine.hold_entries(HoldCause.VENUE, "the venue restarts", 2)
+    engine.release_entries(HoldCause.VENUE, 3)
+    engine.release_entries(HoldCause.VENUE, 4)
+    assert engine.entries_stopped == "cash differs"
+    engine.release_entries(HoldCause.MISMATCH, 5)
+    assert engine.entries_stopped == ""
+    told = [(r.at_ns, r.body) for r in run.bodies(HaltChanged)]
+    assert told == [
+        (1, HaltChanged("held", "mismatch", "cash differs")),
+        (2, HaltChanged("held", "venue", "the venue restarts")),
+        (3, HaltChanged("released", "venue", "the venue restarts")),
+        (5, HaltChanged("released", "mismatch", "cash differs")),
+    ]
+
+
+def test_a_resting_entry_does_not_keep_a_due_exit_waiting(folder: Path) -> None:
+    """A partly filled bid that still rests is taken away, and the position closed on time."""
+    run = Run(
+        folder,
+        "momentum",
+        execution_style="maker",
+        maker_lifetime_seconds=300,
+        maximum_position_age_seconds=10,
+    )
+    opened(run)
+    for step in range(1, 13):
+        at = OPENS + 1 + step * 0.25
+        run.fast(83_000.0 * (1 + 2e-4 * step), at)
+        run.books(50, at + 0.01)
+    assert len(approved(run)) == 1
+    at = OPENS + 5.0
+    # Sold through the queue ahead of us, and most of ours.
+    run.frame(Source.POLYMARKET_MARKET, sold_frame(UP, 50, 306.0, at), at)
+    assert run.flow.engine.executor.pending_entry_micros(SLUG)
+    for step in range(60):
+        at = OPENS + 6 + step * 0.5
+        run.fast(83_200.0, at)
+        run.books(50, at + 0.01)
+    exits = [intent for intent in approved(run) if not intent.opens]
+    assert [intent.reason for intent in exits] == [IntentReason.EXIT_TIMEOUT]
+    assert exits[0].created_ns <= (OPENS + 1 + 10 + 2) * SECOND, "a step after its deadline"

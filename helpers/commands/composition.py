@@ -15,10 +15,12 @@ from helpers.domain import (
     NS_PER_MS,
     Body,
     Decision,
+    HoldCause,
     Mode,
     OrderIntent,
     Position,
     RunStarted,
+    RunStopped,
     Snapshot,
     Unsized,
     to_micros,
@@ -182,6 +184,28 @@ def settle_span_ns(settings: Settings) -> int:
         settings.paper_latency_ms + settings.paper_taker_hold_ms + settings.paper_settlement_ms
     )
     return milliseconds * NS_PER_MS
+
+
+def finish(flow: Flow, settings: Settings, reason: str, now_ns: int) -> None:
+    """Cancel what rests, let what is in flight come to its end, and write the last row.
+
+    Every order of a run has an end in its journal, whatever ended the run.
+    """
+    engine = flow.engine
+    engine.hold_entries(HoldCause.STOPPING, reason, now_ns)
+    engine.executor.cancel_all(now_ns)
+    end_ns = now_ns + settle_span_ns(settings)
+    engine.settle_orders(end_ns)
+    report = flow.ledger.report()
+    stopped = RunStopped(
+        reason=reason,
+        trades=report.trades,
+        pnl_micros=report.realised_micros,
+        fees_micros=report.fees_micros,
+        decisions=flow.scorecard.decisions.total(),
+        refusals=flow.scorecard.refusals.total(),
+    )
+    flow.outlets.write(end_ns, "", stopped)
 
 
 def run_started(settings: Settings, strategy: Strategy, run_id: str, tape: str) -> RunStarted:

@@ -166,7 +166,7 @@ async def _play(served: ServedWorld, worker: Worker, seconds: float) -> None:
 
 async def _end(worker: Worker, seconds: float) -> None:
     await asyncio.sleep(seconds)
-    worker.stop()
+    worker.stop("the demo is over")
 
 
 def _say_what_to_look_at(options: argparse.Namespace, settings: Settings) -> None:

@@ -12,15 +12,15 @@ from typing import Final
 from db.journal import Journal
 from helpers.clock import Clock
 from helpers.commands.closing_table import closing_table
-from helpers.commands.composition import build_flow, run_started
+from helpers.commands.composition import build_flow, finish, run_started
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.domain import (
     NS_PER_SECOND,
     Connected,
+    HoldCause,
     Market,
     MarketResolved,
     Mode,
-    RunStopped,
     Source,
     from_micros,
 )
@@ -68,6 +68,7 @@ class Worker:
         self._frames = 0
         self._longest_lag_seconds = 0.0
         self._stop = asyncio.Event()
+        self._why = ""
 
     async def run(self) -> None:
         """Trade until SIGTERM or SIGINT; raises a group of what made a task fail."""
@@ -90,7 +91,7 @@ class Worker:
                 tasks.create_task(self._say_alive())
                 tasks.create_task(self._end_when_stopped())
         except* _Stopped:
-            self._health.info("stopping", why="a signal asked for it")
+            self._health.info("stopping", why=self._why)
 
     @property
     def entries_stopped(self) -> str:
@@ -102,34 +103,23 @@ class Worker:
         ledger = self._flow.ledger
         return closing_table(title, ledger.report(), ledger.positions(), self._flow.scorecard)
 
-    def stop(self) -> None:
-        """End the run in order; what a signal does."""
-        self._engine.stop_entries("shutting down")
+    def stop(self, why: str) -> None:
+        """End the run in order."""
+        self._why = self._why or why
+        self._engine.hold_entries(HoldCause.STOPPING, "shutting down", self._now_ns)
         self._stop.set()
 
     def close(self, why: str) -> None:
-        """Cancel every order, write the last row and close the tape."""
-        engine, ledger = self._engine, self._flow.ledger
-        engine.stop_entries("shutting down")
+        """Bring every order to its end, write the last row and close the tape."""
         now_ns = self._advance_clock(self._clock.now_ns())
-        engine.executor.cancel_all(now_ns)
-        for position in ledger.positions():
+        for position in self._flow.ledger.positions():
             self._health.warning(
                 "position_left_open",
                 market=position.market,
                 outcome=str(position.outcome),
                 shares=from_micros(position.shares_micros),
             )
-        report, scorecard = ledger.report(), self._flow.scorecard
-        stopped = RunStopped(
-            reason=why,
-            trades=report.trades,
-            pnl_micros=report.realised_micros,
-            fees_micros=report.fees_micros,
-            decisions=scorecard.decisions.total(),
-            refusals=scorecard.refusals.total(),
-        )
-        self._flow.outlets.write(now_ns, "", stopped)
+        finish(self._flow, self._settings, why, now_ns)
         if self._tape is not None:
             self._tape.close()
 
@@ -225,7 +215,7 @@ class Worker:
     def _on_signal(self, number: int) -> None:
         # A second signal gets its default effect: it ends the process at once.
         asyncio.get_running_loop().remove_signal_handler(number)
-        self.stop()
+        self.stop(f"{signal.Signals(number).name} asked for it")
 
     def _held_markets(self) -> Iterable[Market]:
         ledger = self._flow.ledger

@@ -15,9 +15,9 @@ from db.journal import Journal, JournalError
 from helpers import logs
 from helpers.clock import SimulatedClock, monotonic_seconds, pause_seconds
 from helpers.commands.closing_table import closing_table
-from helpers.commands.composition import Flow, build_flow, run_started, settle_span_ns
+from helpers.commands.composition import Flow, build_flow, finish, run_started
 from helpers.commands.config import report_settings_error, warn_unknown_names
-from helpers.domain import NS_PER_SECOND, Mode, RunStopped, Source
+from helpers.domain import NS_PER_SECOND, Mode, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.tape import TapeError, TapeFaults, TapeFrame, read_tape
@@ -110,7 +110,7 @@ def _play_all(
         player.play(first)
         for frame in rest:
             player.play(frame)
-        _finish(flow, player, settings)
+        finish(flow, settings, "end of tape", player.last_ns)
         seconds = monotonic_seconds() - began
         run = journal.run
     _print_closing(flow, player, faults, options.tape, seconds, run, allow_cold=allow_cold)
@@ -155,22 +155,6 @@ class Player:
         wait = due - monotonic_seconds()
         if wait > 0:
             pause_seconds(wait)
-
-
-def _finish(flow: Flow, player: Player, settings: Settings) -> None:
-    """Let orders in flight settle, then close the books of the run."""
-    end_ns = player.last_ns + settle_span_ns(settings)
-    flow.engine.settle_orders(end_ns)
-    report = flow.ledger.report()
-    stopped = RunStopped(
-        reason="end of tape",
-        trades=report.trades,
-        pnl_micros=report.realised_micros,
-        fees_micros=report.fees_micros,
-        decisions=flow.scorecard.decisions.total(),
-        refusals=flow.scorecard.refusals.total(),
-    )
-    flow.outlets.write(end_ns, "", stopped)
 
 
 def _print_closing(

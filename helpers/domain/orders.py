@@ -95,6 +95,8 @@ class Rejected(Message, frozen=True):
     order_id: str
     reason: str
     at_ns: int
+    missed: bool = False
+    """A lost race (nothing to match, would cross, never arrived), no sign of wrong orders."""
 
 
 class Unknown(Message, frozen=True):

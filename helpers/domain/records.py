@@ -98,9 +98,10 @@ class Equity(Message, frozen=True):
 
 
 class HaltChanged(Message, frozen=True):
-    """Entries were stopped or allowed again; exits continue either way."""
+    """Entries were held or released; exits continue either way."""
 
     state: str
+    """held or released"""
     cause: str
     detail: str
 

@@ -95,7 +95,7 @@ def test_a_stop_allows_no_further_entry() -> None:
     with Journal.open_run(settings.journal_directory, Mode.PAPER, 2, background=True) as journal:
         worker = Worker(settings, clock, journal, Venues(), random.Random(1))
         worker.begin()
-        worker.stop()
+        worker.stop("the test asked for it")
         worker.on_frame(Source.GAMMA, b"{}", 5)
         assert worker.entries_stopped == "shutting down"
         worker.close("stopped")

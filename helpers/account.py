@@ -1,0 +1,106 @@
+"""What the gate must know of the account: exposure, streaks, order rate, and why entries are held.
+
+Must not: decide anything, or hold a position or an order of its own; it reads their owners.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from helpers.domain import (
+    NS_PER_SECOND,
+    Accepted,
+    Account,
+    ExecutionEvent,
+    Exposure,
+    HoldCause,
+    Position,
+    Rejected,
+)
+from helpers.execution import Executor
+from helpers.stages import BoardStage, LedgerStage
+
+RATE_WINDOW_NS: Final = 60 * NS_PER_SECOND
+DAY_NS: Final = 86_400 * NS_PER_SECOND
+
+
+class AccountStanding:
+    """Keeps the tallies of one run and answers for one market at one moment."""
+
+    def __init__(self, ledger: LedgerStage, executor: Executor, board: BoardStage) -> None:
+        self._ledger = ledger
+        self._executor = executor
+        self._board = board
+        self._holds: dict[HoldCause, str] = {}
+        self._conflicted: set[str] = set()
+        self._sent_ns: deque[int] = deque()
+        self._reject_streak = 0
+        self._reject_day = 0
+
+    @property
+    def entries_stopped(self) -> str:
+        """Return why no entry is allowed, empty when they are; the oldest reason first."""
+        return "; ".join(self._holds.values())
+
+    def hold(self, cause: HoldCause, detail: str) -> bool:
+        """Allow no entry until the cause is released; return whether it is a new one."""
+        if cause in self._holds:
+            return False
+        self._holds[cause] = detail
+        return True
+
+    def release(self, cause: HoldCause) -> str | None:
+        """Forget a cause; return what it was for, ``None`` when it held nothing."""
+        return self._holds.pop(cause, None)
+
+    def note_sent(self, now_ns: int) -> None:
+        """Count an order towards the rate."""
+        self._sent_ns.append(now_ns)
+
+    def note_answer(self, answer: ExecutionEvent) -> None:
+        """Count a venue's answer towards the streak of rejections; a lost race is none."""
+        if isinstance(answer, Accepted):
+            self._reject_streak = 0
+        elif isinstance(answer, Rejected) and not answer.missed:
+            self._reject_streak += 1
+
+    def conflict(self, slug: str) -> None:
+        """Allow no entry in a market whose venue contradicts our books (I4)."""
+        self._conflicted.add(slug)
+
+    def market_gone(self, slug: str) -> None:
+        """Forget a closed market's conflict unless something is still held there."""
+        if not self._ledger.position(slug).shares_micros:
+            self._conflicted.discard(slug)
+
+    def account(self, slug: str, now_ns: int) -> Account:
+        """Return the account as the gate judges an order in one market."""
+        while self._sent_ns and self._sent_ns[0] <= now_ns - RATE_WINDOW_NS:
+            self._sent_ns.popleft()
+        day = now_ns // DAY_NS
+        if day != self._reject_day:
+            self._reject_day, self._reject_streak = day, 0
+        ledger, executor = self._ledger, self._executor
+        positions = ledger.positions()
+        with_orders = executor.markets_with_orders()
+        pending = {market: executor.pending_entry_micros(market) for market in with_orders}
+        held = {p.market for p in positions if not self.is_residue(p)}
+        exposure = Exposure(
+            open_positions=len(held | {market for market, micros in pending.items() if micros}),
+            exposure_micros=sum(p.cost_micros for p in positions) + sum(pending.values()),
+            daily_pnl_micros=ledger.daily_pnl_micros(now_ns),
+            losing_streak=ledger.losing_streak(now_ns),
+            reject_streak=self._reject_streak,
+            cash_micros=ledger.cash_micros - sum(pending.values()),
+            market_position_micros=ledger.position(slug).shares_micros,
+            market_order_open=slug in with_orders,
+            market_unknown=slug in executor.markets_unknown() or slug in self._conflicted,
+            last_exit_ns=ledger.last_exit_ns(slug),
+        )
+        return Account(exposure, len(self._sent_ns), self.entries_stopped)
+
+    def is_residue(self, position: Position) -> bool:
+        """Say whether a position is too small to be sold: it goes to resolution as it is (I7)."""
+        market = self._board.market(position.market)
+        return market is not None and position.shares_micros < market.minimum_shares_micros
