@@ -353,6 +353,11 @@ def _seen(market: Market) -> MarketSeen:
         market.up_token,
         market.down_token,
         market.problems,
+        market.tick_micros,
+        market.minimum_shares_micros,
+        market.fees.rate_ppm,
+        market.fees.exponent,
+        market.fees.taker_only,
     )
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from helpers.domain import (
     MICROS,
+    CarriedAccount,
     Fill,
     FillStatus,
     LedgerError,
@@ -41,6 +44,13 @@ class _Trade:
         self.fill = fill
         self.confirmed = fill.status is FillStatus.CONFIRMED
         self.failed = fill.status is FillStatus.FAILED
+
+    @property
+    def latest(self) -> Fill:
+        """Return the trade at the rung it has reached."""
+        if self.failed:
+            return replace(self.fill, status=FillStatus.FAILED)
+        return replace(self.fill, status=FillStatus.CONFIRMED) if self.confirmed else self.fill
 
 
 _TradeKey = tuple[str, str]
@@ -207,6 +217,10 @@ class Ledger:
         """
         return self._totals.daily_micros(now_ns) + self.unrealised_micros
 
+    def realised_today_micros(self, now_ns: int) -> int:
+        """Return what was realised since UTC midnight."""
+        return self._totals.daily_micros(now_ns)
+
     @property
     def cash_micros(self) -> int:
         """Return the cash that fills and resolutions leave; may be negative only by late facts."""
@@ -238,6 +252,36 @@ class Ledger:
         return max(
             (leg.trips[-1].closed_ns for leg in account.legs.values() if leg.trips), default=0
         )
+
+    def unsettled_fills(self) -> tuple[Fill, ...]:
+        """Return the trades whose shares and dollars the venue may or may not have moved yet."""
+        return tuple(
+            trade.fill
+            for account in self._accounts.values()
+            for trade in account.trades.values()
+            if not (trade.confirmed or trade.failed)
+        )
+
+    def adjust_cash(self, micros: int) -> None:
+        """Count dollars that came or went without a trade: a deposit, a withdrawal, a rebate."""
+        self._cash_micros += micros
+
+    def carried_accounts(self) -> tuple[CarriedAccount, ...]:
+        """Return every market with a trade or a winner, for whoever takes these books over."""
+        return tuple(
+            CarriedAccount(
+                account.market,
+                tuple(trade.latest for trade in account.trades.values()),
+                *((r.winner, r.at_ns) if (r := account.resolution) is not None else (None, 0)),
+            )
+            for account in self._accounts.values()
+            if account.trades or account.resolution is not None
+        )
+
+    def rebase(self, cash_micros: int, realised_micros: int, day: int, today_micros: int) -> None:
+        """Make the totals these: what was carried over, of markets forgotten since included."""
+        self._cash_micros = cash_micros
+        self._totals.rebase(realised_micros, day, today_micros)
 
     def round_trips(self) -> tuple[RoundTrip, ...]:
         """Return the latest round trips, oldest first; the report's totals cover all."""

@@ -103,6 +103,12 @@ class RealisedTotals:
             row.count(trip, +1)
         return self._remember(market, old.trips, new)
 
+    def rebase(self, realised_micros: int, day: int, today_micros: int) -> None:
+        """Make the sums these, with the drawdown counted from here."""
+        self._realised_micros = self._peak_micros = realised_micros
+        self._drawdown_micros = 0
+        self._days = {day: today_micros}
+
     def daily_micros(self, now_ns: int) -> int:
         """Return what was realised since UTC midnight."""
         return self._days.get(now_ns // _NS_PER_DAY, 0)

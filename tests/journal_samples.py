@@ -13,6 +13,12 @@ from helpers.domain import (
     Approved,
     Asset,
     Body,
+    CarriedAccount,
+    CarriedClaim,
+    CarriedOrder,
+    CashAdjusted,
+    Checkpoint,
+    ClaimChanged,
     Decision,
     Equity,
     FeedGap,
@@ -24,10 +30,12 @@ from helpers.domain import (
     MarketSeen,
     Mode,
     OrderIntent,
+    OrderSigned,
     OrderState,
     OrderStyle,
     OrderUpdate,
     Outcome,
+    Reconciled,
     Refused,
     Rejected,
     ResolutionSeen,
@@ -43,6 +51,7 @@ from helpers.domain import (
     Unknown,
     Unsized,
 )
+from tests.builders import a_market
 
 SLUG = "btc-updown-5m-1774656000"
 OPENS_NS = 1_774_656_000 * NS_PER_SECOND
@@ -179,6 +188,23 @@ SETTLED = Settled(
     at_ns=CLOSES_NS,
 )
 
+SIGNED = OrderSigned(
+    intent_id="i",
+    order_id="0x" + "ab" * 32,
+    order_type="FAK",
+    shares_micros=9_400_000,
+    limit_micros=530_000,
+    expiration_seconds=0,
+    at_ns=at(13),
+)
+CLAIM = CarriedClaim(
+    market=SLUG,
+    condition_id="0x1",
+    token="111",
+    shares_micros=9_400_000,
+    state="due",
+)
+
 EVERY_BODY: tuple[Body, ...] = (
     RUN_STARTED,
     MARKET_SEEN,
@@ -222,6 +248,28 @@ EVERY_BODY: tuple[Body, ...] = (
         entry_price_micros=530_000,
     ),
     LedgerConflict(detail="tokens were changed"),
+    SIGNED,
+    Checkpoint(
+        cash_micros=5,
+        realised_micros=-2,
+        day=20_783,
+        realised_today_micros=-1,
+        accounts=(CarriedAccount(a_market(), (fill(14.0),), Outcome.DOWN, at(20)),),
+        orders=(CarriedOrder(approved().intent, SIGNED, "open", 3, matched_known=True),),
+        claims=(CLAIM,),
+    ),
+    CashAdjusted(before_micros=5, after_micros=7),
+    ClaimChanged(claim=CLAIM, attempt=2, detail="relayer: wallet busy"),
+    Reconciled(
+        agrees=False,
+        differences=("cash: ours $5.00, venue $4.00",),
+        tokens=2,
+        shares_micros=5,
+        cash_micros=5,
+        venue_cash_micros=4,
+        open_orders=1,
+        unknown_orders=0,
+    ),
     Equity(cash_micros=1, realised_micros=-2, unrealised_micros=3, open_positions=1),
     HaltChanged(state="halted", cause="daily_loss", detail="lost $100.00"),
     FeedGap(source=Source.BINANCE_PUBLIC, reason="silent"),

@@ -80,6 +80,20 @@ class Unsized(Message, frozen=True):
 Verdict = Approved | Refused
 
 
+class OrderSigned(Message, frozen=True):
+    """An approved intent became an order of this id; journalled before it is sent (I20)."""
+
+    intent_id: str
+    order_id: str
+    """The EIP-712 hash: the venue's own id, known before the venue knows it (reference J.3)."""
+    order_type: str
+    shares_micros: int
+    """Shares that are signed for: the intent's, cut to what the exchange accepts."""
+    limit_micros: int
+    expiration_seconds: int
+    at_ns: int
+
+
 class Accepted(Message, frozen=True):
     """The venue took the order."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from helpers.domain.market import Market
 from helpers.domain.orders import (
     Accepted,
     Approved,
     Fill,
+    OrderIntent,
+    OrderSigned,
     OrderUpdate,
     Refused,
     Rejected,
@@ -43,6 +46,11 @@ class MarketSeen(Message, frozen=True):
     up_token: str
     down_token: str
     problems: tuple[str, ...]
+    tick_micros: int = 0
+    minimum_shares_micros: int = 0
+    fee_rate_ppm: int = 0
+    fee_exponent: int = 0
+    fee_taker_only: bool = False
 
 
 class StrikeSeen(Message, frozen=True):
@@ -86,6 +94,81 @@ class LedgerConflict(Message, frozen=True):
     """The venue told something that contradicts the ledger: entries stop in that market."""
 
     detail: str
+
+
+class CarriedAccount(Message, frozen=True):
+    """One market of the ledger: its facts, our trades in it, how it was decided."""
+
+    market: Market
+    fills: tuple[Fill, ...]
+    """Each trade once, at the rung it had reached, in the order it was first seen."""
+    winner: Outcome | None = None
+    resolved_ns: int = 0
+
+
+class CarriedOrder(Message, frozen=True):
+    """One order of ours whose fills can still arrive or change."""
+
+    intent: OrderIntent
+    signed: OrderSigned
+    stage: str
+    matched_micros: int
+    matched_known: bool
+
+
+class CarriedClaim(Message, frozen=True):
+    """A won position that the venue still owes the dollars for."""
+
+    market: str
+    condition_id: str
+    token: str
+    shares_micros: int
+    state: str
+    transaction_id: str = ""
+
+
+class Checkpoint(Message, frozen=True):
+    """Everything a start needs to know of what went before; later rows are applied on top."""
+
+    cash_micros: int
+    realised_micros: int
+    day: int
+    """UTC day of ``realised_today_micros``, in days since the epoch."""
+    realised_today_micros: int
+    accounts: tuple[CarriedAccount, ...]
+    orders: tuple[CarriedOrder, ...]
+    claims: tuple[CarriedClaim, ...]
+
+
+class CashAdjusted(Message, frozen=True):
+    """The wallet's dollars changed without a trade of ours: a deposit, a withdrawal, a rebate."""
+
+    before_micros: int
+    after_micros: int
+
+
+class ClaimChanged(Message, frozen=True):
+    """A won position on its way from shares to dollars: due, submitted, paid, or failed so far."""
+
+    claim: CarriedClaim
+    attempt: int
+    detail: str
+
+
+class Reconciled(Message, frozen=True):
+    """The books were compared with the venue's."""
+
+    agrees: bool
+    differences: tuple[str, ...]
+    tokens: int
+    """Tokens compared, ours and the venue's."""
+    shares_micros: int
+    """All shares of the venue's side."""
+    cash_micros: int
+    """Dollars of ours that the venue should show, and what it shows."""
+    venue_cash_micros: int
+    open_orders: int
+    unknown_orders: int
 
 
 class Equity(Message, frozen=True):
@@ -135,6 +218,7 @@ Body = (
     | Approved
     | Refused
     | Unsized
+    | OrderSigned
     | Accepted
     | Rejected
     | Unknown
@@ -143,6 +227,10 @@ Body = (
     | Settled
     | RoundTrip
     | LedgerConflict
+    | Checkpoint
+    | CashAdjusted
+    | ClaimChanged
+    | Reconciled
     | Equity
     | HaltChanged
     | FeedGap

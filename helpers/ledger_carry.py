@@ -1,0 +1,134 @@
+"""Takes the books over from an earlier run: a checkpoint, then what was written after it.
+
+Folding the same rows gives the same books, so a restart is a replay. Must not: read a journal, or
+know who writes it; it is handed rows.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from helpers.domain import (
+    NS_PER_SECOND,
+    Asset,
+    Body,
+    CarriedAccount,
+    CashAdjusted,
+    Checkpoint,
+    FeeSchedule,
+    Fill,
+    LedgerError,
+    Market,
+    MarketSeen,
+    Mode,
+    ResolutionSeen,
+)
+from helpers.ledger import Ledger
+
+DAY_NS: Final = 86_400 * NS_PER_SECOND
+
+
+def restored_ledger(mode: Mode, checkpoint: Checkpoint) -> Ledger:
+    """Return the books as they stood at a checkpoint.
+
+    Trades are booked again in the order they happened, so that streaks come out the same. Raises
+    ``LedgerError`` for a checkpoint that contradicts itself.
+    """
+    ledger = Ledger(mode, 0)
+    for account in checkpoint.accounts:
+        ledger.remember_market(account.market)
+    for _, _, _, step in heapq.merge(*(_steps(n, a) for n, a in enumerate(checkpoint.accounts))):
+        if isinstance(step, Fill):
+            ledger.apply(step)
+        else:
+            _settle(ledger, step)
+    ledger.rebase(
+        checkpoint.cash_micros,
+        checkpoint.realised_micros,
+        checkpoint.day,
+        checkpoint.realised_today_micros,
+    )
+    return ledger
+
+
+def replay_rows(ledger: Ledger, rows: Iterable[tuple[str, int, Body]]) -> int:
+    """Book what was written after the checkpoint, in order; return how many rows were refused.
+
+    A row that the books refused then is refused again: the venue is asked about everything at a
+    start, so what it was about is found by the comparison.
+    """
+    refused = 0
+    for slug, at_ns, body in rows:
+        try:
+            _apply(ledger, slug, at_ns, body)
+        except LedgerError:
+            refused += 1
+    return refused
+
+
+def market_of(seen: MarketSeen) -> Market:
+    """Return the market whose facts a row tells."""
+    return Market(
+        seen.slug,
+        seen.condition_id,
+        Asset(seen.asset),
+        seen.opens_ns,
+        seen.closes_ns,
+        seen.up_token,
+        seen.down_token,
+        seen.tick_micros,
+        seen.minimum_shares_micros,
+        FeeSchedule(seen.fee_rate_ppm, seen.fee_exponent, seen.fee_taker_only),
+        seen.problems,
+    )
+
+
+def ledger_part(ledger: Ledger, now_ns: int) -> Checkpoint:
+    """Return a checkpoint that holds the books and nothing else."""
+    return Checkpoint(
+        cash_micros=ledger.cash_micros,
+        realised_micros=ledger.realised_micros,
+        day=now_ns // DAY_NS,
+        realised_today_micros=ledger.realised_today_micros(now_ns),
+        accounts=ledger.carried_accounts(),
+        orders=(),
+        claims=(),
+    )
+
+
+_Step = tuple[int, int, int, "Fill | CarriedAccount"]
+
+
+def _steps(number: int, account: CarriedAccount) -> Iterator[_Step]:
+    """Yield an account's trades as they were first seen, and its resolution in its place."""
+    latest_ns = 0
+    told = account.winner is None
+    for index, fill in enumerate(account.fills):
+        if not told and fill.at_ns > account.resolved_ns:
+            told = True
+            yield max(latest_ns, account.resolved_ns), number, index * 2, account
+        latest_ns = max(latest_ns, fill.at_ns)
+        yield latest_ns, number, index * 2 + 1, fill
+    if not told:
+        yield max(latest_ns, account.resolved_ns), number, len(account.fills) * 2, account
+
+
+def _settle(ledger: Ledger, account: CarriedAccount) -> None:
+    assert account.winner is not None, "only a resolved account is settled"
+    while ledger.settle(account.market, account.winner, account.resolved_ns):
+        pass
+
+
+def _apply(ledger: Ledger, slug: str, at_ns: int, body: Body) -> None:
+    if isinstance(body, MarketSeen):
+        ledger.remember_market(market_of(body))
+    elif isinstance(body, Fill):
+        ledger.apply(body)
+    elif isinstance(body, ResolutionSeen):
+        market = ledger.market(slug)
+        if market is not None:
+            _settle(ledger, CarriedAccount(market, (), body.outcome, at_ns))
+    elif isinstance(body, CashAdjusted):
+        ledger.adjust_cash(body.after_micros - body.before_micros)
