@@ -14,8 +14,8 @@ from typing import Final
 
 from coincurve import PublicKey
 
+from helpers.clob.wallets import address_bytes, checksum_address, derive_wallets, keccak256
 from helpers.domain import Message, Side
-from simulator.wallets import address_bytes, checksum_address, derive_wallets, keccak256
 
 CHAIN_ID: Final = 137
 EXCHANGE: Final = "0xE111180000d2663C0091e4f400237545B87B996B"

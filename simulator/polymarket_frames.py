@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from helpers.clob.wallets import checksum_address
 from helpers.domain import MICROS, FillStatus, Message, Outcome, Side
 from simulator.accounts import Accounts
 from simulator.book_text import book_hash, last_price_text, levels_json
@@ -29,7 +30,6 @@ from simulator.exchange_messages import (
 )
 from simulator.market_state import MarketState
 from simulator.order_signing import derive_credentials
-from simulator.wallets import checksum_address
 from simulator.wire_text import micros_text, milliseconds_text, price_text, seconds_text
 
 OUTCOME_LABELS: Final = {Outcome.UP: "Up", Outcome.DOWN: "Down"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from helpers.clob.wallets import is_wallet_of
 from helpers.domain import Outcome
 from simulator import refusals
 from simulator.accounts import Accounts
@@ -21,7 +22,6 @@ from simulator.order_signing import (
     order_hash,
     order_signature_is_valid,
 )
-from simulator.wallets import is_wallet_of
 
 
 def check_signed(

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
+from helpers.clob.wallets import derive_wallets
 from simulator import refusals
 from simulator.accounts import Account
 from simulator.authentication import L1Headers, L2Headers, l1_nonce, l2_account
@@ -26,7 +27,6 @@ from simulator.servers.answers import (
 )
 from simulator.servers.client_text import is_count
 from simulator.servers.surroundings import Surroundings
-from simulator.wallets import derive_wallets
 
 ACCOUNTS_MAX: Final = 1_000
 """Accounts of one simulated venue; strangers who ask for keys open one each."""

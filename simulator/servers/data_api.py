@@ -8,6 +8,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from helpers.clob.wallets import address_bytes
 from helpers.domain import MICROS, FillStatus, Outcome, Side
 from simulator.accounts import Account
 from simulator.exchange import Exchange
@@ -17,7 +18,6 @@ from simulator.polymarket_frames import OUTCOME_LABELS
 from simulator.servers.answers import BAD_REQUEST, HttpSurface, Reply, error, http_app, ok
 from simulator.servers.fault_seam import Surface
 from simulator.servers.surroundings import Surroundings
-from simulator.wallets import address_bytes
 from simulator.wire_text import date_text
 
 PAGE_MAX: Final = 1_000

@@ -16,6 +16,7 @@ from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from helpers.clob.wallets import address_bytes, derive_wallets
 from helpers.domain import NS_PER_SECOND
 from simulator.accounts import UNLIMITED_ALLOWANCE, Account
 from simulator.exchange import Exchange
@@ -44,7 +45,6 @@ from simulator.servers.wallet_batch import (
     batch_signer,
     meaning_of,
 )
-from simulator.wallets import address_bytes, derive_wallets
 
 SUBMITS_PER_MINUTE_MAX: Final = 25
 MINED_AFTER_NS: Final = 2 * NS_PER_SECOND

@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
+from helpers.clob.wallets import address_bytes, keccak256
 from helpers.domain import Message
 from simulator.order_signing import CHAIN_ID, recover_address
-from simulator.wallets import address_bytes, keccak256
 
 COLLATERAL_ADAPTERS: Final = (
     "0xAdA100Db00Ca00073811820692005400218FcE1f",

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from helpers.clob.wallets import derive_wallets
 from helpers.clock import monotonic_seconds
 from helpers.domain import NS_PER_SECOND, Outcome, Side
 from simulator.accounts import Account
@@ -22,7 +23,6 @@ from simulator.order_signing import l2_signature
 from simulator.servers.fault_seam import Faults
 from simulator.servers.polymarket import PolymarketVenue
 from simulator.servers.sockets import OUTBOX_FRAMES_MAX
-from simulator.wallets import derive_wallets
 from tests.simulator.venue import DOLLAR, LISTING, SHARE, T0
 
 KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"

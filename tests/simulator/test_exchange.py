@@ -10,6 +10,7 @@ from coincurve import PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.clob.wallets import checksum_address, derive_wallets, keccak256
 from helpers.domain import NS_PER_SECOND, FillStatus, Outcome, Side
 from simulator import refusals
 from simulator.exchange import Exchange
@@ -40,7 +41,6 @@ from simulator.exchange_messages import (
 from simulator.matching import TimeInForce
 from simulator.order_signing import SignedOrder, contents_hash, domain_separator, order_hash
 from simulator.settlement import CONTRACT, VENUE
-from simulator.wallets import checksum_address, derive_wallets, keccak256
 from tests.shared import shared_file
 from tests.simulator.venue import (
     CONDITION,

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from coincurve import PrivateKey
 
+from helpers.clob.wallets import checksum_address, derive_wallets, keccak256
 from helpers.domain import Side
 from simulator.order_signing import (
     EXCHANGE,
@@ -23,7 +24,6 @@ from simulator.order_signing import (
     recover_address,
     recover_order_signer,
 )
-from simulator.wallets import checksum_address, derive_wallets, keccak256
 from tests.shared import shared_file
 
 KEY = PrivateKey(bytes([7] * 32))

@@ -109,6 +109,23 @@ def is_wallet_of(address: str, signer: str) -> bool:
     return address.lower() in {wallet.lower() for wallet in own}
 
 
+def signature_type_of(wallet: str, signer: str) -> int | None:
+    """Return the signature type a signer needs for a wallet (reference H.1), ``None`` for no own.
+
+    0 for the signer itself, 1 for its proxy, 2 for its Safe, 3 for either deposit wallet. Raises
+    ``ValueError`` for a malformed signer.
+    """
+    own = derive_wallets(signer)
+    types = {
+        own.eoa.lower(): 0,
+        own.proxy.lower(): 1,
+        own.safe.lower(): 2,
+        own.deposit_beacon.lower(): 3,
+        own.deposit_uups.lower(): 3,
+    }
+    return types.get(wallet.lower())
+
+
 def _word(raw: bytes) -> bytes:
     return raw.rjust(32, b"\0")
 

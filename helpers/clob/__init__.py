@@ -1,0 +1,1 @@
+"""The live CLOB V2 client: signatures, requests, answers; no order state of its own."""
