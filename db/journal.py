@@ -247,6 +247,12 @@ class Journal:
             raise JournalError("sync_soon needs a journal opened with background=True")
         self._syncer.wake()
 
+    def wait_on_disk(self, seq: int) -> None:
+        """Block until row ``seq``, committed before, is on the disk; for a thread of its own."""
+        if self._syncer is None:
+            raise JournalError("wait_on_disk needs a journal opened with background=True")
+        self._syncer.wait_blocking(seq)
+
     async def wait_synced(self, seq: int) -> None:
         """Return once row ``seq`` is on the disk; raise ``JournalError`` if it never will be."""
         if self._syncer is None:

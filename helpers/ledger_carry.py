@@ -88,6 +88,7 @@ def market_of(seen: MarketSeen) -> Market:
 def ledger_part(ledger: Ledger, now_ns: int) -> Checkpoint:
     """Return a checkpoint that holds the books and nothing else."""
     return Checkpoint(
+        wallet="",
         cash_micros=ledger.cash_micros,
         realised_micros=ledger.realised_micros,
         day=now_ns // DAY_NS,

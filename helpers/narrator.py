@@ -19,15 +19,20 @@ from helpers.domain import (
     Action,
     Approved,
     Body,
+    CashAdjusted,
+    ClaimChanged,
     Decision,
     Equity,
     FeedGap,
     Fill,
     FillStatus,
+    HaltChanged,
+    HoldCause,
     LedgerConflict,
     MarketSeen,
     Mode,
     OrderUpdate,
+    Reconciled,
     Refused,
     Rejected,
     ResolutionSeen,
@@ -212,6 +217,45 @@ class Narrator:
     def _rejected(self, at_ns: int, market: str, body: Rejected) -> None:
         self._logs[Tag.ORDER].warning("order_rejected", at_ns=at_ns, market=market, why=body.reason)
 
+    def _reconciled(self, at_ns: int, _market: str, body: Reconciled) -> None:
+        write = self._logs[Tag.LEDGER].info if body.agrees else self._logs[Tag.SAFETY].error
+        facts: dict[str, Any] = {"differences": "; ".join(body.differences)}
+        write(
+            "reconciled" if body.agrees else "books_differ",
+            at_ns=at_ns,
+            tokens=body.tokens,
+            shares=from_micros(body.shares_micros),
+            cash=_dollars(body.cash_micros),
+            venue_cash=_dollars(body.venue_cash_micros),
+            open_orders=body.open_orders,
+            **({} if body.agrees else facts),
+        )
+
+    def _held(self, at_ns: int, _market: str, body: HaltChanged) -> None:
+        stopping = body.cause == HoldCause.STOPPING
+        write = self._logs[Tag.SAFETY].info if stopping else self._logs[Tag.SAFETY].warning
+        write(f"entries_{body.state}", at_ns=at_ns, cause=body.cause, why=body.detail)
+
+    def _claim(self, at_ns: int, market: str, body: ClaimChanged) -> None:
+        claim = body.claim
+        self._money.info(
+            f"claim_{claim.state}",
+            at_ns=at_ns,
+            market=market,
+            payout=_dollars(claim.shares_micros),
+            attempt=body.attempt,
+            why=body.detail,
+        )
+
+    def _cash(self, at_ns: int, _market: str, body: CashAdjusted) -> None:
+        self._logs[Tag.LEDGER].warning(
+            "cash_adjusted",
+            at_ns=at_ns,
+            before=_dollars(body.before_micros),
+            after=_dollars(body.after_micros),
+            why="the wallet's dollars changed without a trade of ours",
+        )
+
     def _stopped(self, at_ns: int, _market: str, body: RunStopped) -> None:
         self._logs[Tag.HEALTH].info(
             "run_stopped",
@@ -299,6 +343,10 @@ _TELLERS: Final[Mapping[type, Callable[[Narrator, int, str, Any], None]]] = Mapp
         Equity: Narrator._equity,
         OrderUpdate: Narrator._ended,
         Rejected: Narrator._rejected,
+        Reconciled: Narrator._reconciled,
+        HaltChanged: Narrator._held,
+        ClaimChanged: Narrator._claim,
+        CashAdjusted: Narrator._cash,
         RunStopped: Narrator._stopped,
         MarketSeen: Narrator._market,
         **dict.fromkeys(_SIMPLE, Narrator._simple),

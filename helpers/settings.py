@@ -54,6 +54,29 @@ class Settings(BaseSettings):
 
     live_enabled: bool = Field(False, description="Trade with real money. Paper otherwise.")
 
+    live_ack: str = Field(
+        "", max_length=64, description="The wallet's address, typed again, to arm live trading."
+    )
+    polymarket_private_key: SecretStr | None = Field(
+        None, description="Key that signs orders: 64 hex digits. Needed to trade live."
+    )
+    polymarket_wallet: str = Field(
+        "",
+        pattern=r"^(0x[0-9a-fA-F]{40})?$",
+        description="Address of the wallet that holds the money. Needed to trade live.",
+    )
+    polymarket_signature_type: Literal[0, 1, 2, 3] = Field(
+        3, description="Kind of wallet: 0 EOA, 1 proxy, 2 Safe, 3 deposit wallet."
+    )
+    polymarket_relayer_key: SecretStr | None = Field(
+        None, description="Relayer API key: redeems won positions without gas (types 1 to 3)."
+    )
+    polymarket_relayer_address: str = Field(
+        "",
+        pattern=r"^(0x[0-9a-fA-F]{40})?$",
+        description="Address the relayer API key belongs to.",
+    )
+
     assets: Annotated[tuple[Asset, ...], NoDecode] = Field(
         (Asset.BTC, Asset.ETH, Asset.SOL, Asset.XRP),
         min_length=1,
@@ -213,7 +236,9 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, for redaction only."""
         values = (getattr(self, name) for name in type(self).model_fields)
-        return tuple(v.get_secret_value() for v in values if isinstance(v, SecretStr))
+        found = [v.get_secret_value() for v in values if isinstance(v, SecretStr)]
+        # A key is as secret without its prefix.
+        return tuple(dict.fromkeys((*found, *(secret.removeprefix("0x") for secret in found))))
 
     def window_seconds(self) -> tuple[int, ...]:
         """Return the window lengths to trade, in seconds."""

@@ -27,4 +27,8 @@ class Venues(Message, frozen=True):
     polymarket_reference_socket: str = "wss://ws-live-v2.polymarket.com"
     gamma_rest: str = "https://gamma-api.polymarket.com"
     clob_rest: str = "https://clob.polymarket.com"
+    data_api_rest: str = "https://data-api.polymarket.com"
+    relayer_rest: str = "https://relayer-v2.polymarket.com"
+    polygon_rpc: str = "https://polygon.drpc.org"
+    """For account operations of wallets that pay their own gas, and to read approvals."""
     polymarket_website: str = "https://polymarket.com"

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from helpers.clob.eip712 import OrderSigner
 from helpers.clock import Clock
 from helpers.domain import Asset
 from helpers.venues import Venues
@@ -45,6 +46,7 @@ class ServedWorld:
         assets: Sequence[Asset],
         window_seconds: Sequence[int],
         faults: Sequence[Fault] = (),
+        signer: OrderSigner | None = None,
     ) -> None:
         """Draw the history; raise ``ValueError`` for a window length that is not simulated."""
         self._clock = clock
@@ -54,7 +56,16 @@ class ServedWorld:
             window_seconds=tuple(window_seconds),
             warm_up_minutes=HISTORY_MINUTES,
         )
-        self.world = World(seed, WorldSettings(start_ns=DEFAULT_START_NS, model=model))
+        self.world = World(
+            seed,
+            WorldSettings(
+                start_ns=DEFAULT_START_NS,
+                model=model,
+                wallet_signer=signer.address if signer else "",
+                wallet_address=signer.wallet if signer else "",
+                wallet_type=signer.signature_type if signer else 0,
+            ),
+        )
         self.polymarket = PolymarketVenue(
             self.world.exchange, clock.now_ns, self.advance, self.schedule
         )

@@ -243,6 +243,11 @@ class World:
 
     def _open_wallet(self) -> None:
         accounts = self.exchange.accounts
-        accounts.open(WALLET, signer=self.settings.wallet_signer)
+        accounts.open(
+            WALLET,
+            signer=self.settings.wallet_signer,
+            maker_address=self.settings.wallet_address,
+            signature_type=self.settings.wallet_type,
+        )
         accounts.deposit(WALLET, COLLATERAL, self.settings.wallet_micros, self.now_ns)
         accounts.update(WALLET, COLLATERAL)

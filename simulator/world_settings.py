@@ -36,6 +36,9 @@ class WorldSettings(Message, frozen=True):
     """Dollars of the worker's wallet at the start."""
     wallet_signer: str = ""
     """Address that signs for the wallet; blank opens it without one (in process)."""
+    wallet_address: str = ""
+    wallet_type: int = 0
+    """Signature type of the wallet (reference H.1)."""
     reference_delay_ns: int = NS_PER_SECOND
     """From the stamp of a reference price to its delivery (reference E.4)."""
     retire_after_ns: int = 600 * NS_PER_SECOND

@@ -250,6 +250,7 @@ EVERY_BODY: tuple[Body, ...] = (
     LedgerConflict(detail="tokens were changed"),
     SIGNED,
     Checkpoint(
+        wallet="0x1",
         cash_micros=5,
         realised_micros=-2,
         day=20_783,

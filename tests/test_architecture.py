@@ -38,7 +38,14 @@ ROOMS_OF_SEVERAL_FILES = {
 }
 """Rooms that were split when they grew: their files may see each other."""
 ALSO_ALLOWED = {
-    "helpers.live": ("helpers.clob", "helpers.order_rules", "helpers.feeds.polymarket_user"),
+    "helpers.clob_executor": ("helpers.clob", "helpers.live", "helpers.order_rules"),
+    "helpers.clob": ("helpers.feeds.polymarket_user", "helpers.venues"),
+    "helpers.live": (
+        "helpers.clob",
+        "helpers.logs",
+        "helpers.order_rules",
+        "helpers.feeds.polymarket_user",
+    ),
     "helpers.account": ("helpers.stages",),
     "helpers.engine": ("helpers.stages", "helpers.account"),
     "helpers.narrator": ("helpers.logs",),

@@ -50,6 +50,12 @@ def signer(signature_type: int) -> OrderSigner:
     return OrderSigner(KEY, WALLETS[signature_type], signature_type)
 
 
+def logged_in(credentials: ApiCredentials) -> RequestAuth:
+    auth = RequestAuth(EOA)
+    auth.log_in(credentials)
+    return auth
+
+
 def buy_108(neg_risk: bool = False) -> OrderTerms:
     return OrderTerms(
         TOKEN,
@@ -129,7 +135,7 @@ def test_authentication_vectors() -> None:
     headers = l1_headers(signer(0), first["timestamp"], first["nonce"])
     assert headers["POLY_SIGNATURE"] == first["signature"]
     for second in vectors["l2_hmac"]:
-        auth = RequestAuth(ApiCredentials("key", second["secret"], "phrase"), EOA)
+        auth = logged_in(ApiCredentials("key", second["secret"], "phrase"))
         body = (second["body"] or "").encode()
         if body.startswith(b"<"):
             whole = vectors["v2_poly1271_buy_limit"]["post_body"]
@@ -347,11 +353,11 @@ def test_a_bad_key_is_refused_without_being_quoted(key: str) -> None:
 def test_nothing_shows_a_secret() -> None:
     """Invariant 11: no repr of signer, credentials or authentication holds one."""
     credentials = ApiCredentials("the-key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "words")
-    shown = f"{signer(3)!r} {credentials!r} {RequestAuth(credentials, EOA)!r}"
+    shown = f"{signer(3)!r} {credentials!r} {logged_in(credentials)!r}"
     for secret in (KEY[2:], "the-key", "AAECAw", "words"):
         assert secret not in shown
     with pytest.raises(ValueError, match="base64") as caught:
-        RequestAuth(ApiCredentials("k", "not*base64*at*all", "p"), EOA)
+        logged_in(ApiCredentials("k", "not*base64*at*all", "p"))
     assert "not*base64" not in str(caught.value)
 
 

@@ -209,7 +209,7 @@ def test_reopening_after_a_crash_in_a_rotation_goes_on(tmp_path: Path) -> None:
         assert len(list(read_journal(run))) == count + 1
 
 
-def test_a_second_paper_worker_is_refused_but_replays_run_beside_it(tmp_path: Path) -> None:
+def test_a_second_trading_worker_is_refused_but_replays_run_beside_it(tmp_path: Path) -> None:
     """Two workers of one mode never write one folder (I31)."""
     with Journal.open_run(tmp_path, Mode.PAPER, OPENS_NS) as journal:
         with pytest.raises(JournalLockedError, match="paper worker"):

@@ -106,7 +106,9 @@ def test_no_secret_in_repr_dump_or_validation_error(monkeypatch: pytest.MonkeyPa
     settings = load_settings()
     assert isinstance(settings.polymarket_api_secret, SecretStr)
     assert CANARY not in repr(settings) + str(settings) + str(settings.model_dump())
-    assert settings.secrets() == (CANARY,) * 3
+    assert settings.secrets() == (CANARY,)
+    monkeypatch.setenv("POLYMARKET_PRIVATE_KEY", f"0x{CANARY}")
+    assert load_settings().secrets() == (f"0x{CANARY}", CANARY), "with and without its prefix"
     monkeypatch.setenv("TRADE_SIZE", CANARY)
     with pytest.raises(SettingsError) as caught:
         load_settings()

@@ -26,24 +26,29 @@ class ApiCredentials(Message, frozen=True):
 
 
 class RequestAuth:
-    """Writes the five L2 headers of a request (reference A.5)."""
+    """Writes the five L2 headers of a request (reference A.5), once it has credentials."""
 
     __slots__ = ("_key", "_passphrase", "address", "api_key")
 
-    def __init__(self, credentials: ApiCredentials, address: str) -> None:
-        """Take credentials and the signer's address; raise ``ValueError`` for a bad secret."""
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.api_key = ""
+        self._key = b""
+        self._passphrase = ""
+
+    def __repr__(self) -> str:
+        """Return whose requests these are; no secret."""
+        return f"RequestAuth({self.address})"
+
+    def log_in(self, credentials: ApiCredentials) -> None:
+        """Use these credentials from now on; raise ``ValueError`` for a bad secret."""
         try:
             self._key = base64.urlsafe_b64decode(credentials.secret)
         except (binascii.Error, ValueError):
             # From nothing: the library's text must not quote the secret.
             raise ValueError("API secret was not url-safe base64") from None
         self._passphrase = credentials.passphrase
-        self.address = address
         self.api_key = credentials.api_key
-
-    def __repr__(self) -> str:
-        """Return whose requests these are; no secret."""
-        return f"RequestAuth({self.address})"
 
     def headers(
         self, timestamp_seconds: int, method: str, path: str, body: bytes = b""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-from helpers.domain import Message, Side
+from helpers.domain import FeeSchedule, Message, Side
 
 
 class OrderType(enum.StrEnum):
@@ -145,6 +145,16 @@ class VenuePosition(Message, frozen=True):
     shares_micros: int
     average_price_micros: int
     redeemable: bool
+
+
+class ClobMarket(Message, frozen=True):
+    """A market's trading facts as the CLOB has them (reference B.2)."""
+
+    minimum_shares_micros: int
+    tick_micros: int
+    fees: FeeSchedule
+    neg_risk: bool
+    taker_delay: bool
 
 
 class HeartbeatReply(Message, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from helpers.domain import (
     to_micros,
 )
 from helpers.engine import Engine, Stages
+from helpers.execution import Executor
 from helpers.ledger import Ledger
 from helpers.narrator import Describe, Narrator
 from helpers.paper_executor import PaperExecutor, PaperSettings
@@ -71,6 +73,16 @@ class Outlets:
         """Return once the journal survives a crash of this program."""
         self._journal.commit()
 
+    def start_sync(self) -> int:
+        """Begin to put every row so far on the disk; return the last one's number."""
+        self._journal.sync_soon()
+        return self._journal.seq
+
+    async def durable(self, ticket: int) -> None:
+        """Return once the row of that number survives a power loss."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._journal.wait_on_disk, ticket)
+
 
 class PolicySizing:
     """Sizing as the engine sees it: limits and confidence filled in."""
@@ -92,8 +104,23 @@ class PolicySizing:
         return exit_intent(position, snapshot, reason, self._limits) if reason else None
 
 
-def build_flow(settings: Settings, mode: Mode, journal: Journal, *, allow_cold: bool) -> Flow:
-    """Build every stage on paper money and connect them.
+class Trading(NamedTuple):
+    """What differs between paper and live: who fills orders, whose books, who else listens."""
+
+    executor: Executor
+    ledger: Ledger
+    listeners: tuple[Outlet, ...]
+
+
+def build_flow(
+    settings: Settings,
+    mode: Mode,
+    journal: Journal,
+    *,
+    allow_cold: bool,
+    trading: Trading | None = None,
+) -> Flow:
+    """Build every stage and connect them; on paper money unless ``trading`` says otherwise.
 
     Raises what the strategy's model raises when it cannot be loaded.
     """
@@ -104,10 +131,14 @@ def build_flow(settings: Settings, mode: Mode, journal: Journal, *, allow_cold: 
         monotonic_seconds=monotonic_seconds,
     )
     board = Board()
-    ledger = Ledger(mode, to_micros(settings.paper_cash))
+    trading = trading or Trading(
+        PaperExecutor(board, paper_settings(settings)),
+        Ledger(mode, to_micros(settings.paper_cash)),
+        (),
+    )
     scorecard = Scorecard()
     describe: Describe | None = getattr(strategy, "describe", None)
-    outlets = Outlets(journal, (scorecard, Narrator(mode, describe)))
+    outlets = Outlets(journal, (scorecard, Narrator(mode, describe), *trading.listeners))
     holds = settings.hold_to_resolution == "always" or (
         settings.hold_to_resolution == "auto" and strategy.holds_to_resolution
     )
@@ -117,12 +148,12 @@ def build_flow(settings: Settings, mode: Mode, journal: Journal, *, allow_cold: 
         strategy=strategy,
         sizing=PolicySizing(sizing_limits(settings, holds), supervisor_limits(settings)),
         gate=Gate(gate_limits(settings, allow_cold=allow_cold)),
-        executor=PaperExecutor(board, paper_settings(settings)),
-        ledger=ledger,
+        executor=trading.executor,
+        ledger=trading.ledger,
         outlet=outlets,
     )
     engine = Engine(stages, settings.trigger_bps)
-    return Flow(engine, board, ledger, strategy, scorecard, outlets)
+    return Flow(engine, board, trading.ledger, strategy, scorecard, outlets)
 
 
 def sizing_limits(settings: Settings, holds_to_resolution: bool) -> Limits:
@@ -238,6 +269,9 @@ def build_id() -> str:
 
 
 _NOT_DECIDING: Final = (
+    "live_ack",
+    "polymarket_private_key",
+    "polymarket_relayer_key",
     "polymarket_api_key",
     "polymarket_api_secret",
     "polymarket_api_passphrase",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import random
 import sys
 from pathlib import Path
@@ -18,15 +19,21 @@ from pydantic import SecretStr
 
 from db.journal import Journal
 from helpers import logs
+from helpers.clob.eip712 import DEPOSIT_WALLET, OrderSigner
+from helpers.clob.wallets import derive_wallets
 from helpers.commands.config import report_settings_error, warn_unknown_names
-from helpers.commands.paper_worker import Worker
+from helpers.commands.live_side import LiveSide
 from helpers.commands.run import supervise, with_journal
+from helpers.commands.trading_worker import Worker
+from helpers.domain import Mode
+from helpers.live.reconcile import CASH_DUST_MICROS
 from helpers.settings import Settings, SettingsError, load_settings, source_of
 from simulator.demo_world import ServedWorld
 from simulator.faults import Fault, FaultError, read_schedule, seeded_schedule
 from simulator.simulated_loop import LoopClock, SimulatedLoop
+from simulator.wallet_check import check_wallet
 from simulator.windows import WINDOW_SECONDS
-from simulator.world_settings import DEFAULT_START_NS
+from simulator.world_settings import DEFAULT_START_NS, WALLET
 from strategies.catalogue import STRATEGY_NAMES
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -38,6 +45,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 MINUTES_MAXIMUM: Final = 24 * 60.0
 EXIT_USAGE: Final = 2
 KEYS: Final = ("polymarket_api_key", "polymarket_api_secret", "polymarket_api_passphrase")
+OTHER_SECRETS: Final = ("polymarket_private_key", "polymarket_relayer_key")
 
 
 def main(arguments: list[str]) -> int:
@@ -63,6 +71,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--faults", default="", metavar="FILE|random",
                         help="what goes wrong and when: a TOML schedule, or one drawn "
                         "from the seed")  # fmt: skip
+    parser.add_argument("--live", action="store_true",
+                        help="the live executor, with a throw-away key, signed orders and "
+                        "real settlement at the simulated venue")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="log lines to the file only")
     return parser.parse_args(arguments)
 
@@ -94,8 +105,11 @@ def _demo(options: argparse.Namespace) -> int:
     faults = _faults(options)
     loop = SimulatedLoop(options.speed)
     clock = LoopClock(loop, DEFAULT_START_NS)
-    served = ServedWorld(options.seed, clock, settings.assets, settings.window_seconds(), faults)
-    settings = _with_key(settings, served)
+    signer = throw_away_signer(options.seed) if options.live else None
+    served = ServedWorld(
+        options.seed, clock, settings.assets, settings.window_seconds(), faults, signer
+    )
+    settings = _with_keys(settings, served, signer, options.seed)
     lines = logs.configure(
         clock=clock,
         level=settings.log_level,
@@ -106,13 +120,18 @@ def _demo(options: argparse.Namespace) -> int:
     )
 
     def trade(journal: Journal) -> int:
-        worker = Worker(settings, clock, journal, served.venues(), random.Random(options.seed))
+        rng, live = random.Random(options.seed), None
+        if signer is not None:
+            live = LiveSide(settings, signer, clock, served.venues(), rng, None)
+        worker = Worker(settings, clock, journal, served.venues(), rng, live)
         _say_what_to_look_at(options, settings)
         code = supervise(worker, _play(served, worker, options.minutes * 60.0), lambda: loop)
         title = (
             f"\nDEMO of {options.minutes:g} minutes with {settings.strategy}, seed {options.seed}"
         )
         sys.stdout.write(worker.closing_table(title))
+        if live is not None:
+            sys.stdout.write(_reconciliation(live, served))
         for kind, count in served.schedule.counts.items():
             if count:
                 sys.stdout.write(f"{'fault':<22}{kind.value}: {count}\n")
@@ -121,7 +140,8 @@ def _demo(options: argparse.Namespace) -> int:
         return code
 
     try:
-        return with_journal(settings, clock.now_ns(), trade)
+        mode = Mode.LIVE if options.live else Mode.PAPER
+        return with_journal(settings, mode, clock.now_ns(), trade)
     finally:
         if not loop.is_closed():
             # The worker never ran: its venues still hold their ports.
@@ -141,15 +161,56 @@ def _settings(options: argparse.Namespace) -> Settings:
     if options.strategy:
         chosen["strategy"] = options.strategy
     # Nobody's key goes to a simulated venue: the one of the world's own wallet does.
-    keys = dict.fromkeys(KEYS, None)
+    keys = dict.fromkeys((*KEYS, *OTHER_SECRETS), None)
     return load_settings(live_enabled=False, **chosen, **keys)
 
 
-def _with_key(settings: Settings, served: ServedWorld) -> Settings:
+def throw_away_signer(seed: int) -> OrderSigner:
+    """Return the signer of the demo's wallet: a key anybody can make, so nobody may fund it."""
+    key = throw_away_key(seed)
+    address = OrderSigner(key, "0x" + "00" * 20, 0).address
+    return OrderSigner(key, derive_wallets(address).deposit_beacon, DEPOSIT_WALLET)
+
+
+def throw_away_key(seed: int) -> str:
+    """Return the private key of a seed's demo wallet."""
+    return hashlib.sha256(f"state-fusion-worker demo {seed}".encode()).hexdigest()
+
+
+def _with_keys(
+    settings: Settings, served: ServedWorld, signer: OrderSigner | None, seed: int
+) -> Settings:
     key = served.credentials()
     values = (key.api_key, key.secret, key.passphrase)
-    secrets = {name: SecretStr(value) for name, value in zip(KEYS, values, strict=True)}
-    return settings.model_copy(update=secrets)
+    update: dict[str, object] = {
+        name: SecretStr(value) for name, value in zip(KEYS, values, strict=True)
+    }
+    if signer is not None:
+        update |= {
+            "live_enabled": True,
+            "live_ack": signer.wallet,
+            "polymarket_wallet": signer.wallet,
+            "polymarket_signature_type": signer.signature_type,
+            "polymarket_private_key": SecretStr(throw_away_key(seed)),
+            "polymarket_relayer_key": SecretStr("demo-relayer-key"),
+            "polymarket_relayer_address": signer.address,
+            # Never beside the journal of a real wallet.
+            "journal_directory": settings.journal_directory / "demo-live",
+        }
+    return settings.model_copy(update=update)
+
+
+def _reconciliation(live: LiveSide, served: ServedWorld) -> str:
+    ledger = live.ledger
+    check = check_wallet(
+        ledger.positions(),
+        live.claims.owed(),
+        ledger.cash_micros,
+        served.world.exchange,
+        WALLET,
+        CASH_DUST_MICROS,
+    )
+    return f"{'reconciliation':<22}{check}\n"
 
 
 async def _play(served: ServedWorld, worker: Worker, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""`worker.py` without a verb: trade on the live venues, on paper.
+"""`worker.py` without a verb: trade on the live venues, on paper unless live is armed.
 
 One TaskGroup owns every task; the first that fails ends the run. SIGTERM and SIGINT stop it in
 order: entries off, orders cancelled, journal and tape closed.
@@ -14,11 +14,15 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Final
 
 from db.journal import Journal, JournalError, JournalLockedError
+from db.recovery import read_left_behind
 from helpers import logs
+from helpers.clob.eip712 import OrderSigner
 from helpers.clock import Clock, RealClock
+from helpers.commands.arming import NotArmedError, arm
 from helpers.commands.config import report_settings_error, warn_unknown_names
-from helpers.commands.paper_worker import Worker
-from helpers.domain import Mode
+from helpers.commands.live_side import LiveSide
+from helpers.commands.trading_worker import Worker
+from helpers.domain import LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
 from helpers.logs import Tag, logger
@@ -42,11 +46,10 @@ def main(arguments: list[str]) -> int:
     except SettingsError as error:
         return report_settings_error(error)
     warn_unknown_names()
-    if settings.live_enabled:
-        sys.stderr.write(
-            "worker.py: LIVE_ENABLED is true, but this build has no live executor and sends no "
-            "order to any venue. Unset LIVE_ENABLED to trade on paper.\n"
-        )
+    try:
+        signer = arm(settings) if settings.live_enabled else None
+    except NotArmedError as error:
+        sys.stderr.write(f"worker.py: {error}.\nNothing was sent; unset LIVE_ENABLED for paper.\n")
         return EXIT_CONFIGURATION
     clock = RealClock()
     lines = logs.configure(
@@ -57,27 +60,40 @@ def main(arguments: list[str]) -> int:
         secrets=settings.secrets(),
     )
     try:
-        return run_worker(settings, clock, Venues(), random.Random())
+        return run_worker(settings, clock, Venues(), random.Random(), signer)
     finally:
         lines.close()
 
 
-def run_worker(settings: Settings, clock: Clock, venues: Venues, rng: random.Random) -> int:
-    """Trade on paper until stopped and return the exit code."""
+def run_worker(
+    settings: Settings,
+    clock: Clock,
+    venues: Venues,
+    rng: random.Random,
+    signer: OrderSigner | None,
+) -> int:
+    """Trade until stopped, on paper without a signer, and return the exit code."""
 
     def trade(journal: Journal) -> int:
-        worker = Worker(settings, clock, journal, venues, rng)
+        live = None
+        if signer is not None:
+            left = read_left_behind(settings.journal_directory, Mode.LIVE, signer.wallet)
+            live = LiveSide(settings, signer, clock, venues, rng, left)
+        worker = Worker(settings, clock, journal, venues, rng, live)
         return supervise(worker, worker.run(), new_event_loop)
 
-    return with_journal(settings, clock.now_ns(), trade)
+    mode = Mode.PAPER if signer is None else Mode.LIVE
+    return with_journal(settings, mode, clock.now_ns(), trade)
 
 
-def with_journal(settings: Settings, started_ns: int, trade: Callable[[Journal], int]) -> int:
-    """Do something with the journal of a new paper run and return the exit code."""
+def with_journal(
+    settings: Settings, mode: Mode, started_ns: int, trade: Callable[[Journal], int]
+) -> int:
+    """Do something with the journal of a new run and return the exit code."""
     log = logger(Tag.HEALTH)
     try:
         with Journal.open_run(
-            settings.journal_directory, Mode.PAPER, started_ns, background=True
+            settings.journal_directory, mode, started_ns, background=True
         ) as journal:
             return trade(journal)
     except JournalLockedError as error:
@@ -86,8 +102,8 @@ def with_journal(settings: Settings, started_ns: int, trade: Callable[[Journal],
     except ModelError as error:
         log.error("model_refused", why=str(error))
         return EXIT_UNREADABLE
-    except (JournalError, TapeError) as error:
-        log.error("cannot_write", why=str(error))
+    except (JournalError, TapeError, LedgerError) as error:
+        log.error("journal_unusable", why=str(error))
         return EXIT_INTERNAL
 
 

@@ -130,6 +130,8 @@ class CarriedClaim(Message, frozen=True):
 class Checkpoint(Message, frozen=True):
     """Everything a start needs to know of what went before; later rows are applied on top."""
 
+    wallet: str
+    """Whose books: another wallet's are never taken over."""
     cash_micros: int
     realised_micros: int
     day: int

@@ -130,6 +130,18 @@ class PolymarketUserParser:
         )
         return [message for message in messages if message is not None]
 
+    def trade_row(self, row: object, received_ns: int) -> UserTrade | None:
+        """Return a row of GET /data/trades, ``None`` for one that cannot be read (counted)."""
+        fields = as_object(row)
+        if fields is None:
+            self.skipped.count("malformed:not an object")
+            return None
+        try:
+            return self._trade(fields, received_ns)
+        except _UnreadableFieldError as problem:
+            self.skipped.count(f"malformed:trade row {problem}")
+            return None
+
     def _message(self, element: object, received_ns: int) -> UserOrder | UserTrade | None:
         fields = as_object(element)
         if fields is None:

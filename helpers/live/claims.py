@@ -102,6 +102,12 @@ class Claims:
         one.next_ns = now_ns + round(wait * NS_PER_SECOND)
         return ClaimChanged(one.claim, one.attempts, reason)
 
+    def postponed(self, token: str, reason: str, now_ns: int) -> ClaimChanged:
+        """Note that nothing could be read; looked at again soon, as it was."""
+        one = self._claims[token]
+        one.next_ns = now_ns + round(CHECK_SECONDS * NS_PER_SECOND)
+        return ClaimChanged(one.claim, one.attempts, f"could not look: {reason}")
+
     def seen(self, token: str, venue_shares_micros: int, now_ns: int) -> ClaimChanged | None:
         """Take in how many of its shares the venue still shows; return the change, if any."""
         one = self._claims[token]

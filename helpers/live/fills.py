@@ -36,6 +36,7 @@ RANK: Final = {
 """Only what climbs is news; a repeat or a straggler is not (reference D.4)."""
 
 
+_RUNGS: Final = {status.value: status for status in FillStatus}
 _Value = TypeVar("_Value")
 
 
@@ -150,7 +151,7 @@ class TradeBook:
 
 def status_of(text: str) -> FillStatus:
     """Return the rung a venue's status stands for."""
-    return FillStatus(text) if text in FillStatus else FillStatus.MATCHED
+    return _RUNGS.get(text, FillStatus.MATCHED)
 
 
 def _split(trade: UserTrade, order: OwnOrder) -> tuple[Part, ...]:

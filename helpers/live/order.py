@@ -87,11 +87,20 @@ class LiveOrder:
         self.booked_micros += shares_micros
         self.matched_micros = max(self.matched_micros, self.booked_micros)
 
+    def hear_matched(self, micros: int | None) -> None:
+        """Take in what the venue says was matched so far; ``None`` where it does not say.
+
+        Of a FAK or FOK buy the channel tells dollars, not shares (reference D.2): then only that
+        something was matched is known.
+        """
+        if self.intent.side is Side.BUY and not self.rests:
+            self.matched_known = self.matched_known and (micros == 0 or self.matched_micros > 0)
+        elif micros is None:
+            self.matched_known = False
+        else:
+            self.matched_micros = max(self.matched_micros, micros)
+            self.matched_known = True
+
     def awaits(self) -> bool:
         """Return whether the venue matched more than is booked."""
         return not self.matched_known or self.matched_micros > self.booked_micros + DUST_MICROS
-
-
-def in_dollars(order: LiveOrder) -> bool:
-    """Say whether the channel tells this order's amounts in dollars, not shares (reference D.2)."""
-    return order.intent.side is Side.BUY and not order.rests

@@ -30,7 +30,7 @@ from helpers.domain import (
 )
 from helpers.feeds.polymarket_user import UserOrder, UserTrade
 from helpers.live.fills import OwnOrder, TradeBook
-from helpers.live.order import DUST_MICROS, LiveOrder, Stage, in_dollars
+from helpers.live.order import DUST_MICROS, LiveOrder, Stage
 from helpers.order_rules import FAK_UNMATCHED_TEXT, POST_ONLY_CROSSES_TEXT
 
 ORDERS_REMEMBERED: Final = 2_000
@@ -105,8 +105,7 @@ class LiveOrders:
                 self.zombies[order.order_id] = None
             return []
         events = self._accept(order, at_ns)
-        if message.matched_micros is not None and not in_dollars(order):
-            order.matched_micros = max(order.matched_micros, message.matched_micros)
+        order.hear_matched(message.matched_micros)
         if message.status == "MATCHED":
             events += self._over(order, OrderState.FILLED, at_ns)
         return events
@@ -166,8 +165,7 @@ class LiveOrders:
         if order.stage is Stage.ENDED:
             return []
         events = self._accept(order, at_ns)
-        if row.matched_micros is not None and not in_dollars(order):
-            order.matched_micros = max(order.matched_micros, row.matched_micros)
+        order.hear_matched(row.matched_micros)
         return events
 
     def _absent(self, order: LiveOrder, asked_ns: int, at_ns: int) -> list[ExecutionEvent]:
@@ -246,11 +244,7 @@ class LiveOrders:
         self.zombies.pop(order.order_id, None)
         if order.stage is Stage.DONE:
             return []
-        if matched_micros is None or in_dollars(order):
-            order.matched_known = False
-        else:
-            order.matched_micros = max(order.matched_micros, matched_micros)
-            order.matched_known = True
+        order.hear_matched(matched_micros)
         events = self._accept(order, at_ns)
         expired = status == "CANCELED_EXPIRED_ORDER"
         return events + self._over(

@@ -180,5 +180,7 @@ class PolymarketVenue:
             polymarket_reference_socket=urls.reference,
             gamma_rest=urls.gamma,
             clob_rest=urls.clob,
+            data_api_rest=urls.data_api,
+            relayer_rest=urls.relayer,
             polymarket_website=urls.website,
         )

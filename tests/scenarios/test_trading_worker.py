@@ -13,7 +13,7 @@ from db.records import Record
 from helpers import logs
 from helpers.clock import SimulatedClock
 from helpers.commands import replay
-from helpers.commands.paper_worker import Worker
+from helpers.commands.trading_worker import Worker
 from helpers.domain import Decision, Fill, Mode, Refused, RunStarted, RunStopped, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, load_settings

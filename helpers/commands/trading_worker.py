@@ -14,6 +14,7 @@ from helpers.clock import Clock
 from helpers.commands.closing_table import closing_table
 from helpers.commands.composition import build_flow, finish, run_started
 from helpers.commands.live_feeds import LiveFeeds
+from helpers.commands.live_side import LiveSide
 from helpers.domain import (
     NS_PER_SECOND,
     Connected,
@@ -35,7 +36,6 @@ LONGEST_SLEEP_SECONDS: Final = 0.05
 SUSPECTS_INTERVAL_SECONDS: Final = 0.25
 HEARTBEAT_SECONDS: Final = 30.0
 SYNC_SECONDS: Final = 1.0
-TAPE_NAME: Final = "paper.jsonl.gz"
 
 
 class _Stopped(Exception):  # noqa: N818
@@ -43,7 +43,7 @@ class _Stopped(Exception):  # noqa: N818
 
 
 class Worker:
-    """A paper run on live feeds."""
+    """A run on live feeds, on paper or with real money."""
 
     def __init__(
         self,
@@ -52,17 +52,27 @@ class Worker:
         journal: Journal,
         venues: Venues,
         rng: random.Random,
+        live: LiveSide | None = None,
     ) -> None:
+        self._live = live
+        self._mode = Mode.PAPER if live is None else Mode.LIVE
         self._settings = settings
         self._clock = clock
         self._journal = journal
         self._venues = venues
         self._rng = rng
         self._health = logger(Tag.HEALTH)
-        self._flow = build_flow(settings, Mode.PAPER, journal, allow_cold=False)
+        self._flow = build_flow(
+            settings,
+            self._mode,
+            journal,
+            allow_cold=False,
+            trading=None if live is None else live.trading(),
+        )
         self._engine = self._flow.engine
         self._ingest = Ingest()
-        self._tape = TapeWriter(settings.tape_directory / TAPE_NAME) if settings.record else None
+        self._tape_path = settings.tape_directory / f"{self._mode.value}.jsonl.gz"
+        self._tape = TapeWriter(self._tape_path) if settings.record else None
         self._feeds: LiveFeeds | None = None
         self._now_ns = 0
         self._frames = 0
@@ -90,6 +100,8 @@ class Worker:
                 tasks.create_task(self._refetch_suspects(feeds))
                 tasks.create_task(self._say_alive())
                 tasks.create_task(self._end_when_stopped())
+                if self._live is not None:
+                    tasks.create_task(self._live.run())
         except* _Stopped:
             self._health.info("stopping", why=self._why)
 
@@ -184,6 +196,8 @@ class Worker:
 
     async def _end_when_stopped(self) -> None:
         await self._stop.wait()
+        if self._live is not None:
+            await self._live.stop()
         raise _Stopped
 
     # --- Beginning, heartbeat -------------------------------------------------------------------
@@ -195,16 +209,18 @@ class Worker:
         started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
         flow.outlets.write(now_ns, "", started)
         flow.outlets.commit()
+        if self._live is not None:
+            self._live.attach(flow, self.move_time)
         self.on_worker_event(Connected(Source.WORKER, now_ns))
         self._health.info(
             "worker_started",
-            mode=Mode.PAPER.value,
+            mode=self._mode.value,
             strategy=flow.strategy.name,
             model=flow.strategy.model_id,
             assets=",".join(settings.assets),
             windows=",".join(settings.windows),
             journal=str(self._journal.run),
-            tape=str(settings.tape_directory / TAPE_NAME) if self._tape else "off",
+            tape=str(self._tape_path) if self._tape else "off",
         )
 
     def _listen_to_signals(self) -> None:
@@ -227,7 +243,7 @@ class Worker:
         pnl = ledger.realised_micros + ledger.unrealised_micros
         self._health.info(
             "heartbeat",
-            mode=Mode.PAPER.value,
+            mode=self._mode.value,
             frames=self._frames,
             decisions=scorecard.decisions.total(),
             refused=scorecard.refusals.total(),

@@ -1,0 +1,90 @@
+"""Rebuilds our orders and claims from an earlier run's rows; pure, and the same after any end.
+
+A crash and a clean stop are taken over alike. Must not: read files, or believe that an order was
+sent or was not; one without an end is of unknown outcome until the venue was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from helpers.domain import (
+    Approved,
+    Body,
+    CarriedOrder,
+    Checkpoint,
+    ClaimChanged,
+    Fill,
+    Market,
+    OrderIntent,
+    OrderSigned,
+    OrderState,
+    OrderUpdate,
+    Rejected,
+    Settled,
+)
+from helpers.live.claims import Claims
+from helpers.live.order import Stage
+from helpers.live.orders import LiveOrders
+
+EMPTY: Final = Checkpoint("", 0, 0, 0, 0, (), (), ())
+"""Before the first run."""
+Row = tuple[str, int, Body]
+"""Slug, moment, body."""
+
+
+def restored_orders(
+    checkpoint: Checkpoint,
+    rows: Iterable[Row],
+    market_of: Callable[[str], Market | None],
+    now_ns: int,
+) -> LiveOrders:
+    """Return our orders as an earlier run left them; those without an end are unknown."""
+    carried = {order.signed.order_id: order for order in checkpoint.orders}
+    intents: dict[str, OrderIntent] = {}
+    ended: set[str] = set()
+    fills = [fill for account in checkpoint.accounts for fill in account.fills]
+    for _, _, body in rows:
+        if isinstance(body, Approved):
+            intents[body.intent.intent_id] = body.intent
+        elif isinstance(body, OrderSigned) and body.intent_id in intents:
+            intent = intents[body.intent_id]
+            carried[body.order_id] = CarriedOrder(intent, body, Stage.SENDING.value, 0, True)
+        elif isinstance(body, Rejected) or (
+            isinstance(body, OrderUpdate) and body.state is not OrderState.RESTING
+        ):
+            ended.add(body.order_id)
+        elif isinstance(body, Fill):
+            fills.append(body)
+    orders = LiveOrders()
+    for order_id, order in carried.items():
+        market = market_of(order.intent.market)
+        if market is None:
+            continue  # its market is long over: nothing can come of it any more
+        if order_id in ended:
+            order = CarriedOrder(order.intent, order.signed, Stage.DONE.value, 0, True)
+        orders.take_over(order, market, now_ns)
+    for fill in fills:
+        orders.booked(fill)
+    return orders
+
+
+def restored_claims(
+    checkpoint: Checkpoint,
+    rows: Iterable[Row],
+    market_of: Callable[[str], Market | None],
+    now_ns: int,
+) -> Claims:
+    """Return what the venue still owed when an earlier run ended."""
+    claims = Claims()
+    claims.take_over(checkpoint.claims, now_ns)
+    for slug, at_ns, body in rows:
+        if isinstance(body, ClaimChanged):
+            claims.on_row(body.claim, now_ns)
+        elif isinstance(body, Settled):
+            market = market_of(slug)
+            if market is not None:
+                # Its own row may not have been written any more.
+                claims.add(body, market, at_ns)
+    return claims
