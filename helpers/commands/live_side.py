@@ -228,8 +228,8 @@ class LiveSide:
             now_ns = self._clock.now_ns()
             self.executor.deliver(self.orders.on_cancel(reply.canceled, reply.kept, now_ns), now_ns)
             await reader.read_back()
-            if self.orders.alive():
-                return False
+            if self.orders.alive() or self.ledger.unsettled_fills():
+                return False  # a trade on its way settles within seconds
             return await reader.reconcile()
         except RequestFailedError as failed:
             self._log.warning("stop_not_answered", why=failed.reason)

@@ -82,8 +82,8 @@ class Claims:
         waiting = [one for one in self._claims.values() if one.next_ns <= now_ns]
         return min(waiting, key=lambda one: one.next_ns).claim if waiting else None
 
-    def submitted(self, token: str, transaction_id: str, now_ns: int) -> ClaimChanged:
-        """Note that its redemption is on its way."""
+    def submitted(self, token: str, transaction_id: str, detail: str, now_ns: int) -> ClaimChanged:
+        """Note that its redemption is on its way, or may be."""
         one = self._claims[token]
         one.attempts += 1
         one.checks = 0
@@ -91,7 +91,7 @@ class Claims:
             one.claim, state=ClaimState.SUBMITTED.value, transaction_id=transaction_id
         )
         one.next_ns = now_ns + round(CHECK_SECONDS * NS_PER_SECOND)
-        return ClaimChanged(one.claim, one.attempts, "submitted")
+        return ClaimChanged(one.claim, one.attempts, detail)
 
     def failed(self, token: str, reason: str, now_ns: int) -> ClaimChanged:
         """Note that a try came to nothing, or that nobody knows; it is tried again later."""

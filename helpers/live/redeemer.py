@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from helpers.clob.account import AccountDone, AccountOutcome
+from helpers.clob.account import AccountOutcome, AccountRefused, AccountUnknown
 from helpers.clob.messages import Balance, RequestFailedError
 from helpers.clock import Clock
 from helpers.domain import Body, CarriedClaim, ClaimChanged
@@ -77,11 +77,14 @@ class Redeemer:
     async def _submit(self, claim: CarriedClaim) -> None:
         outcome = await self._redeem(claim.condition_id)
         now_ns = self._clock.now_ns()
-        if isinstance(outcome, AccountDone):
-            self._tell(self._claims.submitted(claim.token, outcome.transaction_id, now_ns))
-        else:
-            # Refused or unknown: what the venue shows next time decides, not this answer.
+        if isinstance(outcome, AccountRefused):
             self._tell(self._claims.failed(claim.token, outcome.reason, now_ns))
+        elif isinstance(outcome, AccountUnknown):
+            # It may be on its way: what the venue shows next decides, not this answer.
+            self._tell(self._claims.submitted(claim.token, "", outcome.reason, now_ns))
+        else:
+            transaction, detail = outcome.transaction_id, outcome.detail
+            self._tell(self._claims.submitted(claim.token, transaction, detail, now_ns))
 
     async def _refresh_collateral(self) -> None:
         try:

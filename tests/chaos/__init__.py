@@ -1,0 +1,1 @@
+"""Long and rough runs of the live executor against the simulated venue."""

@@ -1,0 +1,1 @@
+"""Live trading, piece by piece."""
