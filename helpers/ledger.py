@@ -278,6 +278,24 @@ class Ledger:
             if account.trades or account.resolution is not None
         )
 
+    def take_over(self, carried: CarriedAccount) -> None:
+        """Go on with a market of an earlier run's books.
+
+        Its legs are folded over the trades that stand, as they were then. Raises ``LedgerError``
+        when that cannot be, or when the market is known already.
+        """
+        market = carried.market
+        if market.slug in self._accounts:
+            raise LedgerError(f"{market.slug} was carried over twice")
+        account = self._accounts[market.slug] = _Account(market)
+        if carried.winner is not None:
+            account.resolution = Resolution(carried.winner, carried.resolved_ns)
+        for fill in carried.fills:
+            account.trades[fill.trade_id, fill.order_id] = _Trade(fill)
+        for outcome in Outcome:
+            leg = account.refold(outcome, without=None)
+            self._book(account, leg, leg.opened_ns)
+
     def rebase(self, cash_micros: int, realised_micros: int, day: int, today_micros: int) -> None:
         """Make the totals these: what was carried over, of markets forgotten since included."""
         self._cash_micros = cash_micros

@@ -1,20 +1,18 @@
 """Takes the books over from an earlier run: a checkpoint, then what was written after it.
 
-Folding the same rows gives the same books, so a restart is a replay. Must not: read a journal, or
-know who writes it; it is handed rows.
+A leg is a fold over the trades that stand, so the same trades give the same books, and a restart is
+a replay. Must not: read a journal, or know who writes it; it is handed rows.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from helpers.domain import (
     NS_PER_SECOND,
     Asset,
     Body,
-    CarriedAccount,
     CashAdjusted,
     Checkpoint,
     FeeSchedule,
@@ -33,17 +31,13 @@ DAY_NS: Final = 86_400 * NS_PER_SECOND
 def restored_ledger(mode: Mode, checkpoint: Checkpoint) -> Ledger:
     """Return the books as they stood at a checkpoint.
 
-    Trades are booked again in the order they happened, so that streaks come out the same. Raises
-    ``LedgerError`` for a checkpoint that contradicts itself.
+    Raises ``LedgerError`` for a checkpoint that contradicts itself.
     """
     ledger = Ledger(mode, 0)
     for account in checkpoint.accounts:
-        ledger.remember_market(account.market)
-    for _, _, _, step in heapq.merge(*(_steps(n, a) for n, a in enumerate(checkpoint.accounts))):
-        if isinstance(step, Fill):
-            ledger.apply(step)
-        else:
-            _settle(ledger, step)
+        ledger.take_over(account)
+    for order in checkpoint.orders:
+        ledger.remember_market(order.market)
     ledger.rebase(
         checkpoint.cash_micros,
         checkpoint.realised_micros,
@@ -99,29 +93,6 @@ def ledger_part(ledger: Ledger, now_ns: int) -> Checkpoint:
     )
 
 
-_Step = tuple[int, int, int, "Fill | CarriedAccount"]
-
-
-def _steps(number: int, account: CarriedAccount) -> Iterator[_Step]:
-    """Yield an account's trades as they were first seen, and its resolution in its place."""
-    latest_ns = 0
-    told = account.winner is None
-    for index, fill in enumerate(account.fills):
-        if not told and fill.at_ns > account.resolved_ns:
-            told = True
-            yield max(latest_ns, account.resolved_ns), number, index * 2, account
-        latest_ns = max(latest_ns, fill.at_ns)
-        yield latest_ns, number, index * 2 + 1, fill
-    if not told:
-        yield max(latest_ns, account.resolved_ns), number, len(account.fills) * 2, account
-
-
-def _settle(ledger: Ledger, account: CarriedAccount) -> None:
-    assert account.winner is not None, "only a resolved account is settled"
-    while ledger.settle(account.market, account.winner, account.resolved_ns):
-        pass
-
-
 def _apply(ledger: Ledger, slug: str, at_ns: int, body: Body) -> None:
     if isinstance(body, MarketSeen):
         ledger.remember_market(market_of(body))
@@ -129,7 +100,7 @@ def _apply(ledger: Ledger, slug: str, at_ns: int, body: Body) -> None:
         ledger.apply(body)
     elif isinstance(body, ResolutionSeen):
         market = ledger.market(slug)
-        if market is not None:
-            _settle(ledger, CarriedAccount(market, (), body.outcome, at_ns))
+        while market is not None and ledger.settle(market, body.outcome, at_ns):
+            pass
     elif isinstance(body, CashAdjusted):
         ledger.adjust_cash(body.after_micros - body.before_micros)

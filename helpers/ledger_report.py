@@ -104,7 +104,9 @@ class RealisedTotals:
         return self._remember(market, old.trips, new)
 
     def rebase(self, realised_micros: int, day: int, today_micros: int) -> None:
-        """Make the sums these, with the drawdown counted from here."""
+        """Make the sums these, with the drawdown counted from here and the trips in their order."""
+        trips = sorted(self._history.items(), key=lambda item: item[1].closed_ns)
+        self._history = dict(trips)
         self._realised_micros = self._peak_micros = realised_micros
         self._drawdown_micros = 0
         self._days = {day: today_micros}

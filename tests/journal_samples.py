@@ -256,7 +256,9 @@ EVERY_BODY: tuple[Body, ...] = (
         day=20_783,
         realised_today_micros=-1,
         accounts=(CarriedAccount(a_market(), (fill(14.0),), Outcome.DOWN, at(20)),),
-        orders=(CarriedOrder(approved().intent, SIGNED, "open", 3, matched_known=True),),
+        orders=(
+            CarriedOrder(a_market(), approved().intent, SIGNED, "open", 3, matched_known=True),
+        ),
         claims=(CLAIM,),
     ),
     CashAdjusted(before_micros=5, after_micros=7),

@@ -164,12 +164,18 @@ class LiveSide:
         if isinstance(body, Settled):
             self._claim(at_ns, market, body)
         elif isinstance(body, Fill):
+            self._tell_commit()
             self._note_fill(body)
         elif isinstance(body, Reconciled):
             self.last_reconciled = body
 
     def commit(self) -> None:
         """Keep nothing of its own."""
+
+    def _tell_commit(self) -> None:
+        # A fill that is lost in a crash is read back, but what is known need not be asked again.
+        if self._outlets is not None:
+            self._outlets.commit()
 
     def _claim(self, at_ns: int, slug: str, settled: Settled) -> None:
         market = self.ledger.market(slug)

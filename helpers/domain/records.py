@@ -107,8 +107,9 @@ class CarriedAccount(Message, frozen=True):
 
 
 class CarriedOrder(Message, frozen=True):
-    """One order of ours whose fills can still arrive or change."""
+    """One order of ours whose fills can still arrive or change, and the facts of its market."""
 
+    market: Market
     intent: OrderIntent
     signed: OrderSigned
     stage: str

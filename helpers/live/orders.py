@@ -331,6 +331,7 @@ class LiveOrders:
         """Return every order, for whoever goes on after us."""
         return tuple(
             CarriedOrder(
+                order.own.market,
                 order.intent,
                 order.signed,
                 order.stage.value,
@@ -340,9 +341,9 @@ class LiveOrders:
             for order in self._orders.values()
         )
 
-    def take_over(self, carried: CarriedOrder, market: Market, at_ns: int) -> None:
+    def take_over(self, carried: CarriedOrder, at_ns: int) -> None:
         """Take an order over from an earlier run; one that was alive is of unknown outcome now."""
-        order = LiveOrder(carried.intent, market, carried.signed)
+        order = LiveOrder(carried.intent, carried.market, carried.signed)
         order.matched_micros = carried.matched_micros
         order.matched_known = carried.matched_known
         self._orders[order.order_id] = order

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from msgspec.structs import replace
+
 from helpers.domain import (
     Approved,
     Body,
@@ -50,7 +52,11 @@ def restored_orders(
             intents[body.intent.intent_id] = body.intent
         elif isinstance(body, OrderSigned) and body.intent_id in intents:
             intent = intents[body.intent_id]
-            carried[body.order_id] = CarriedOrder(intent, body, Stage.SENDING.value, 0, True)
+            market = market_of(intent.market)
+            assert market is not None, "a market is told before anything is wanted in it"
+            carried[body.order_id] = CarriedOrder(
+                market, intent, body, Stage.SENDING.value, 0, matched_known=True
+            )
         elif isinstance(body, Rejected) or (
             isinstance(body, OrderUpdate) and body.state is not OrderState.RESTING
         ):
@@ -59,12 +65,8 @@ def restored_orders(
             fills.append(body)
     orders = LiveOrders()
     for order_id, order in carried.items():
-        market = market_of(order.intent.market)
-        if market is None:
-            continue  # its market is long over: nothing can come of it any more
-        if order_id in ended:
-            order = CarriedOrder(order.intent, order.signed, Stage.DONE.value, 0, True)
-        orders.take_over(order, market, now_ns)
+        done = replace(order, stage=Stage.DONE.value) if order_id in ended else order
+        orders.take_over(done, now_ns)
     for fill in fills:
         orders.booked(fill)
     return orders
