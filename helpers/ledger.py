@@ -135,9 +135,10 @@ class Ledger:
 
         A trade is booked when first seen, settled when CONFIRMED and reversed once when FAILED,
         in whatever order and however often its statuses come (reference D.4).
+        Both outcomes may be held at once: a sale can fail after the other was bought, and the
+        wallet's owner can buy by hand. What happened is booked, wanted or not.
         Raises ``LedgerError`` for a market that was not remembered, impossible numbers, facts that
-        contradict an earlier status, more sold than held, the other outcome bought while one is
-        open; the ledger is then unchanged.
+        contradict an earlier status, more sold than held; the ledger is then unchanged.
         """
         account = self._account(fill)
         key = (fill.trade_id, fill.order_id)
@@ -335,12 +336,6 @@ class Ledger:
             account.trades[key] = trade
             return None
         leg = account.legs[fill.outcome]
-        other = account.legs[fill.outcome.other]
-        if fill.side is Side.BUY and other.shares_micros and not leg.shares_micros:
-            raise LedgerError(
-                f"{fill.market} {fill.outcome} was bought in trade {fill.trade_id} while "
-                f"{other.shares_micros} micro-shares of {other.outcome} are open"
-            )
         if account.resolution is None:
             leg = after_fill(leg, fill, account.market)
             account.trades[key] = trade

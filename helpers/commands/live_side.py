@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from db.recovery import LeftBehind
-from helpers.clob.account import AccountIdentity, AccountOutcome, AccountRequest
+from helpers.clob.account import AccountIdentity, AccountOutcome, AccountRequest, Operation
 from helpers.clob.account import run_account_operation as run_operation
 from helpers.clob.auth import ApiCredentials, RequestAuth
 from helpers.clob.eip712 import OrderSigner
@@ -46,6 +46,7 @@ from helpers.feeds.socket import SocketReader
 from helpers.feeds.user_channel import user_feed
 from helpers.ledger_carry import ledger_part, replay_rows, restored_ledger
 from helpers.live.heartbeat import Heartbeat
+from helpers.live.merger import Merge, Merger
 from helpers.live.order import Stage
 from helpers.live.reader import VenueReader
 from helpers.live.recovery import EMPTY, restored_claims, restored_orders
@@ -76,6 +77,7 @@ class LiveSide:
         rng: random.Random,
         left: LeftBehind | None,
         redeem: Redeem | None = None,
+        merge: Merge | None = None,
     ) -> None:
         """Take over what an earlier run left; raise ``LedgerError`` when it contradicts itself."""
         self._settings = settings
@@ -106,6 +108,7 @@ class LiveSide:
             lambda: rng.getrandbits(53),
         )
         self._redeem = redeem or self._redeem_in_child
+        self._merge = merge or self._merge_in_child
         self._parser = PolymarketUserParser()
         self._outlets: Outlets | None = None
         self._reader: VenueReader | None = None
@@ -136,6 +139,7 @@ class LiveSide:
             self._reader,
             self.orders,
             self.ledger,
+            self.claims,
             self._clock,
             wallet=self._signer.wallet,
             timeout_seconds=self._settings.position_timeout_seconds,
@@ -200,6 +204,7 @@ class LiveSide:
         reader = self._reader
         assert reader is not None, "attach comes first"
         redeemer = Redeemer(self.claims, self.rest, self._redeem, self._tell, self._clock)
+        merger = Merger(self._merge, self.orders, self.ledger, self._clock, self._log)
         heartbeat = Heartbeat(self.rest, lambda: bool(self.orders.resting()), self._log)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -211,6 +216,7 @@ class LiveSide:
                 await self._start.run()
                 tasks.create_task(reader.run())
                 tasks.create_task(redeemer.run())
+                tasks.create_task(merger.run())
                 tasks.create_task(self._bury_zombies())
         finally:
             await self._client.aclose()
@@ -325,7 +331,13 @@ class LiveSide:
     # --- Account operations -----------------------------------------------------------------------
 
     async def _redeem_in_child(self, condition_id: str) -> AccountOutcome:
-        request = AccountRequest(identity_of(self._settings, self._venues), "redeem", condition_id)
+        return await self._in_child("redeem", condition_id)
+
+    async def _merge_in_child(self, condition_id: str) -> AccountOutcome:
+        return await self._in_child("merge", condition_id)
+
+    async def _in_child(self, operation: Operation, condition_id: str) -> AccountOutcome:
+        request = AccountRequest(identity_of(self._settings, self._venues), operation, condition_id)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, run_operation, request)
 

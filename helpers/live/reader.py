@@ -17,13 +17,23 @@ from helpers.domain import (
     NS_PER_SECOND,
     Body,
     ExecutionEvent,
+    FillStatus,
     HoldCause,
     Reconciled,
+    from_micros,
 )
 from helpers.live.claims import Claims
+from helpers.live.fills import status_of
 from helpers.live.orders import LiveOrders
 from helpers.live.ports import BooksOwner, Holder, ReadGateway
-from helpers.live.reconcile import Books, Difference, compare, expected_shares
+from helpers.live.reconcile import (
+    Books,
+    Difference,
+    compare,
+    expected_shares,
+    merge_fills,
+    merged_shares,
+)
 from helpers.live.venue_mode import VenueMode
 from helpers.logs import Log
 
@@ -40,6 +50,7 @@ OVERLAP_SECONDS: Final = 120
 """Trades are asked for from so long before the oldest thing unresolved: clocks differ."""
 UNSETTLED_SECONDS: Final = 10.0
 """A trade that has not settled so long after its match is read back, not waited for."""
+SETTLED: Final = frozenset({FillStatus.CONFIRMED, FillStatus.FAILED})
 CHANNEL_DOWN_SECONDS: Final = 5.0
 """So long without the user channel, everything alive is read back instead."""
 
@@ -82,6 +93,8 @@ class VenueReader:
         self._catch_up = False
         self.oldest_ns = clock.now_ns()
         """Trades are read from here on at the first read: the oldest order taken over."""
+        self.moving = 0
+        """Trades of the last read, anybody's with this wallet, that were not settled yet."""
 
     # --- Told by others --------------------------------------------------------------------------
 
@@ -148,6 +161,7 @@ class VenueReader:
         trades = await self._gateway.trades(after_seconds=self._from_seconds(asked_ns))
         now_ns = self._clock.now_ns()
         self._deliver(self._orders.on_read(opened, trades, asked_ns, now_ns), now_ns)
+        self.moving = sum(status_of(trade.status) not in SETTLED for trade in trades)
         self._catch_up = False
         self._last_read_ns = self.oldest_ns = now_ns
         self._holder.release_entries(HoldCause.UNREAD, now_ns)
@@ -175,6 +189,7 @@ class VenueReader:
                 await self._gateway.refresh_balance(token)
         shares, cash = await self.read_balances(tokens)
         now_ns = self._clock.now_ns()
+        self._book_merges(shares, now_ns)
         differences = compare(self.books(), self._orders.alive(), shares, cash)
         seconds = SECOND_LOOK_SECONDS if differences and not self._suspects else RECONCILE_SECONDS
         self._next_reconcile_ns = now_ns + round(seconds * NS_PER_SECOND)
@@ -184,6 +199,15 @@ class VenueReader:
         if not differences or confirmed:
             self._tell(differences, shares, cash, now_ns)
         return not differences
+
+    def _book_merges(self, shares: Mapping[str, int], now_ns: int) -> None:
+        if self._orders.alive() or self._books.unsettled_fills():
+            return  # what is on its way could look the same
+        for slug, micros in merged_shares(self.books(), shares).items():
+            market = self._books.market(slug)
+            assert market is not None, "what is held keeps its market's facts"
+            self._log.warning("pairs_merged", market=slug, pairs=from_micros(micros))
+            self._deliver(merge_fills(market, micros, now_ns), now_ns)
 
     async def read_balances(self, tokens: Sequence[str]) -> tuple[dict[str, int], int]:
         """Return what the venue shows of these tokens, and of the collateral."""

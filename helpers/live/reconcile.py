@@ -14,7 +14,10 @@ from helpers.domain import (
     MICROS,
     CarriedClaim,
     Fill,
+    FillStatus,
+    Market,
     Message,
+    Outcome,
     Position,
     Side,
     from_micros,
@@ -78,6 +81,47 @@ class Difference(Message, frozen=True):
         ours += f" to {from_micros(most):g}" if most != least else ""
         name = self.asset if self.asset == COLLATERAL else f"token {self.asset[:8]}..."
         return f"{name}: ours {ours}, venue {from_micros(self.venue_micros):g}"
+
+
+def merged_shares(books: Books, venue_shares: Mapping[str, int]) -> dict[str, int]:
+    """Return (market slug, shares) of pairs that were merged into dollars outside our books.
+
+    One Up and one Down are always worth a dollar, so where the venue shows the same amount less of
+    both, they were merged (reference H.6): by our own request, or by the wallet's owner.
+    """
+    short: dict[str, list[int]] = {}
+    for token, position in books.positions:
+        if token in venue_shares:
+            missing = position.shares_settled_micros - venue_shares[token]
+            short.setdefault(position.market, []).append(missing)
+    return {
+        slug: amounts[0]
+        for slug, amounts in short.items()
+        if len(amounts) == len(Outcome) and amounts[0] == amounts[1] > SHARE_DUST_MICROS
+    }
+
+
+def merge_fills(market: Market, shares_micros: int, now_ns: int) -> tuple[Fill, ...]:
+    """Return the sales that a merge amounts to: both outcomes, for a dollar a pair."""
+    return tuple(
+        Fill(
+            trade_id=f"merged-{now_ns}-{outcome}",
+            order_id="merged",
+            intent_id=f"{market.slug}/merged",
+            market=market.slug,
+            outcome=outcome,
+            side=Side.SELL,
+            shares_micros=shares_micros,
+            price_micros=MICROS // 2,
+            fee_micros=0,
+            status=FillStatus.CONFIRMED,
+            maker=False,
+            opens=False,
+            deadline_ns=0,
+            at_ns=now_ns,
+        )
+        for outcome in Outcome
+    )
 
 
 def expected_shares(books: Books, orders: Iterable[LiveOrder]) -> dict[str, Expected]:

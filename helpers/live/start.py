@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
+import msgspec
+
 from helpers.clob.messages import RequestFailedError, VenuePosition
 from helpers.clock import Clock
 from helpers.domain import (
@@ -25,6 +27,7 @@ from helpers.domain import (
     Market,
     Side,
 )
+from helpers.live.claims import Claims
 from helpers.live.orders import LiveOrders
 from helpers.live.ports import BooksOwner, Holder, ReadGateway
 from helpers.live.reader import VenueReader
@@ -52,6 +55,7 @@ class VenueStart:
         reader: VenueReader,
         orders: LiveOrders,
         books: BooksOwner,
+        claims: Claims,
         clock: Clock,
         *,
         wallet: str,
@@ -67,6 +71,7 @@ class VenueStart:
         self._reader = reader
         self._orders = orders
         self._books = books
+        self._claims = claims
         self._clock = clock
         self._wallet = wallet
         self._timeout_ns = round(timeout_seconds * NS_PER_SECOND)
@@ -91,9 +96,10 @@ class VenueStart:
             now_ns = self._clock.now_ns()
             self._deliver(self._orders.on_cancel(canceled.canceled, canceled.kept, now_ns), now_ns)
             await self._reader.read_back()
-            if self._orders.alive():
-                return False  # an outcome is still unknown: it is read again until it is not
+            if self._orders.alive() or self._reader.moving:
+                return False  # an outcome is unknown, or shares are on their way: read again
             await self._adopt()
+            await self._settle_claims()
             await self._settle_cash()
             return await self._reader.reconcile()
         except RequestFailedError as failed:
@@ -108,7 +114,7 @@ class VenueStart:
             row = rows.get(token)
             if token in self._left_alone or (row is not None and row.redeemable):
                 continue
-            shown = (await self._gateway.balance(token)).balance_micros
+            shown = await self._shown(token)
             excess = shown - ours.get(token, Expected(0, 0)).most_micros
             if excess > SHARE_DUST_MICROS:
                 await self._adopt_one(token, row, excess)
@@ -151,11 +157,21 @@ class VenueStart:
         )
         self._deliver((fill,), now_ns)
 
+    async def _settle_claims(self) -> None:
+        """Find out which claims were paid while nobody looked; the rest is surely still owed."""
+        for claim in self._claims.owed():
+            shown, now_ns = await self._shown(claim.token), self._clock.now_ns()
+            change = self._claims.seen(claim.token, shown, now_ns)
+            if change is not None:
+                self._write(now_ns, claim.market, change)
+
     async def _settle_cash(self) -> None:
         """Take the wallet's dollars for right: a deposit or a withdrawal is no loss of ours."""
-        await self._gateway.refresh_balance()
-        shown = (await self._gateway.balance()).balance_micros
-        range_ = expected_cash(self._reader.books(), self._orders.alive())
+        shown = await self._shown("")
+        books = self._reader.books()
+        owed = sum(claim.shares_micros for claim in books.claims)
+        unpaid = msgspec.structs.replace(books, claims=(), cash_micros=books.cash_micros - owed)
+        range_ = expected_cash(unpaid, self._orders.alive())
         change = 0
         if shown > range_.most_micros + CASH_DUST_MICROS:
             change = shown - range_.most_micros
@@ -166,3 +182,8 @@ class VenueStart:
             row = CashAdjusted(before, before + change)
             self._write(self._clock.now_ns(), "", row)
             self._books.adjust_cash(change)
+
+    async def _shown(self, token: str) -> int:
+        # The venue keeps an old view until it is asked to look again (reference H.3).
+        await self._gateway.refresh_balance(token)
+        return (await self._gateway.balance(token)).balance_micros

@@ -67,8 +67,13 @@ from simulator.simulated_loop import LoopClock, SimulatedLoop
 from simulator.wallet_check import check_wallet
 from simulator.world_faults import WorldFaults
 
-START_NS = 1_795_000_200 * NS_PER_SECOND
-"""A whole multiple of 300 s."""
+WINDOW_OPENS_NS = 1_795_000_500 * NS_PER_SECOND
+"""A whole multiple of 900 s."""
+START_NS = WINDOW_OPENS_NS + 235 * NS_PER_SECOND
+HAND_SECONDS = 0.5
+"""After an order by hand, which the venue holds for 150 ms; it may settle under the next start."""
+WINDOWS = {Asset.BTC: ("5m", 300), Asset.ETH: ("15m", 900)}
+"""Bitcoin's window ends within the run: positions are settled and redeemed."""
 TRADING_SECONDS = 75.0
 FAULTS_UNTIL_SECONDS = 60.0
 STEP_SECONDS = 0.1
@@ -76,7 +81,6 @@ CALM_SECONDS = 80.0
 """After the faults: time enough to resolve, redeem and compare."""
 REST_SECONDS = 12.0
 """From the last decision to the stop: a trade settles within seconds."""
-ASSETS = (Asset.BTC, Asset.ETH)
 WALLET = "me"
 
 
@@ -164,13 +168,14 @@ class LiveRun:
         self.venue = PolymarketVenue(self.exchange, self.clock.now_ns, self.advance, self.schedule)
         self.world_faults = WorldFaults(self.schedule, self.exchange)
         self.settings = self._settings(key)
-        self.markets = tuple(self._list(asset) for asset in ASSETS)
-        self.mids = dict.fromkeys(ASSETS, 0.5)
-        self.fast = {Asset.BTC: 80_000.0, Asset.ETH: 3_000.0}
+        self.markets = tuple(self._list(asset) for asset in WINDOWS)
+        self.mids: dict[Asset, float] = dict.fromkeys(WINDOWS, 0.5)
+        self.fast: dict[Asset, float] = {Asset.BTC: 80_000.0, Asset.ETH: 3_000.0}
         self.flow: Flow | None = None
         self.live: LiveSide | None = None
         self.placed: set[str] = set()
         self.restarts = 0
+        self.by_hand: set[str] = set()
         self._quotes = 0
         accounts = self.exchange.accounts
         accounts.open("house", house=True)
@@ -183,7 +188,7 @@ class LiveRun:
             strategy="random",
             random_seed=self.seed % 2**32,
             assets="BTC,ETH",
-            windows="5m",
+            windows="5m,15m",
             execution_style=self.rng.choice(("taker", "maker")),
             maker_lifetime_seconds=self.rng.choice((2, 8)),
             trade_size=self.rng.choice((12, 40)),
@@ -207,23 +212,23 @@ class LiveRun:
         )
 
     def _list(self, asset: Asset) -> Market:
-        # Bitcoin's window ends within the run: positions are settled and redeemed.
-        opens_ns = START_NS - (235 if asset is Asset.BTC else 20) * NS_PER_SECOND
+        name, seconds = WINDOWS[asset]
+        opens_ns = WINDOW_OPENS_NS
         digest = hashlib.sha256(f"{asset}/{self.seed}".encode()).hexdigest()
         listing = MarketListing(
             market_id=str(len(asset.value)),
             event_id="2",
-            slug=f"{asset.value.lower()}-updown-5m-{opens_ns // NS_PER_SECOND}",
+            slug=f"{asset.value.lower()}-updown-{name}-{opens_ns // NS_PER_SECOND}",
             question=f"{asset.value} Up or Down",
             condition_id="0x" + digest,
             up_token=str(int(digest[:32], 16)),
             down_token=str(int(digest[32:], 16)),
             asset=asset.value.lower(),
-            duration="5m",
-            series_slug=f"{asset.value.lower()}-up-or-down-5m",
+            duration=name,
+            series_slug=f"{asset.value.lower()}-up-or-down-{name}",
             created_ns=opens_ns - NS_PER_SECOND,
             opens_ns=opens_ns,
-            closes_ns=opens_ns + 300 * NS_PER_SECOND,
+            closes_ns=opens_ns + seconds * NS_PER_SECOND,
         )
         self.exchange.list_market(listing, START_NS)
         return Market(
@@ -311,6 +316,22 @@ class LiveRun:
         )
         self.exchange.place(order, now_ns)
 
+    def _meddle(self) -> bool:
+        """Let the wallet's owner buy or deposit on the website; return whether he bought."""
+        now_ns = self.clock.now_ns()
+        if self.rng.random() < 0.3:
+            self.exchange.accounts.deposit(WALLET, COLLATERAL, 25 * MICROS, now_ns)
+        market = self.markets[-1]  # the one that stays open: what is won is left to its owner
+        buys = self.rng.random() < 0.3
+        if buys:
+            token = self.rng.choice((market.up_token, market.down_token))
+            order_id = f"by-hand-{now_ns}"
+            shares = self.rng.randint(5, 20) * MICROS
+            order = PlaceOrder(order_id, WALLET, token, Side.BUY, 990_000, shares, TimeInForce.FAK)
+            self.exchange.place(order, now_ns)
+            self.by_hand.add(order_id)
+        return buys
+
     def _resolve(self, market: Market, now_ns: int) -> None:
         winner = self.rng.choice(list(Outcome))
         self.exchange.resolve(market.condition_id, winner, now_ns)
@@ -330,6 +351,17 @@ class LiveRun:
         if self.rng.random() < 0.3:
             return AccountUnknown("no answer")
         return AccountDone("0xredeem", "submitted")
+
+    async def merge(self, condition_id: str) -> AccountOutcome:
+        """Merge every pair, as the relayer would; sometimes nothing comes of it."""
+        await asyncio.sleep(1.0)
+        listing = self.exchange.market(condition_id).listing
+        account = self.exchange.accounts.get(WALLET)
+        tokens = (listing.up_token, listing.down_token)
+        pairs = min(account.free_micros(token) for token in tokens)
+        if self.rng.random() < 0.8 and pairs > 0:
+            self.exchange.merge(WALLET, condition_id, pairs, self.clock.now_ns())
+        return AccountDone("0xmerge", "submitted")
 
     # --- What the flow sees ---------------------------------------------------------------------
 
@@ -378,6 +410,7 @@ class LiveRun:
                 random.Random(f"salts/{self.seed}/{self.restarts}"),
                 left,
                 self.redeem,
+                self.merge,
             )
             flow = build_flow(
                 self.settings, Mode.LIVE, journal, allow_cold=True, trading=live.trading()
@@ -430,6 +463,8 @@ class LiveRun:
                 await self.work(seconds, crash=self.rng.random() < 0.7)
                 self.restarts += 1
                 left -= seconds
+                if self._meddle():
+                    await asyncio.sleep(HAND_SECONDS)
             await self.work(left + CALM_SECONDS, crash=False)
         finally:
             driving.cancel()
@@ -494,7 +529,7 @@ def check(run: LiveRun) -> Outcomes:
                 assert record.body.intent_id in approved, "an order without an intent"
                 assert record.body.intent_id not in signed, "an intent sent twice"
                 signed[record.body.intent_id] = record.body.order_id
-    strangers = run.placed - set(signed.values())
+    strangers = run.placed - set(signed.values()) - run.by_hand
     assert not strangers, f"the venue has orders that no journal knows: {strangers}"
     struck = Counter({kind.value: n for kind, n in run.schedule.counts.items() if n})
     paid = counts["claim_changed"]

@@ -1,0 +1,73 @@
+"""Turns pairs of both outcomes into dollars before the close: a way out without a fee (H.6).
+
+Both are held when a sale failed after the other side was bought, or when the wallet's owner bought
+by hand. It only asks; that a merge happened is seen when the books are compared. Must not: merge
+while an order of ours is alive in that market, or what is not settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from helpers.clob.account import AccountOutcome
+from helpers.clock import Clock
+from helpers.domain import MICROS, NS_PER_SECOND, Outcome
+from helpers.live.orders import LiveOrders
+from helpers.live.ports import BooksOwner
+from helpers.logs import Log
+
+LOOK_SECONDS: Final = 5.0
+AGAIN_SECONDS: Final = 120.0
+"""From one request in a market to the next: a merge takes seconds to be mined and seen."""
+MINIMUM_MICROS: Final = MICROS
+"""Pairs worth less than a dollar wait for the resolution."""
+
+Merge = Callable[[str], Awaitable[AccountOutcome]]
+"""Merges all pairs of a condition; returns once it is submitted."""
+
+
+class Merger:
+    """Asks for merges."""
+
+    def __init__(
+        self, merge: Merge, orders: LiveOrders, books: BooksOwner, clock: Clock, log: Log
+    ) -> None:
+        self._merge = merge
+        self._orders = orders
+        self._books = books
+        self._clock = clock
+        self._log = log
+        self._asked_ns: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Look for pairs until cancelled."""
+        while True:
+            await self.step()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def step(self) -> None:
+        """Ask for the merge of every market that holds pairs."""
+        now_ns = self._clock.now_ns()
+        for slug, pairs in self._pairs().items():
+            market = self._books.market(slug)
+            if market is None or now_ns >= market.closes_ns or slug in self._orders.markets():
+                continue
+            if now_ns - self._asked_ns.get(slug, 0) < AGAIN_SECONDS * NS_PER_SECOND:
+                continue
+            self._asked_ns = {slug: now_ns}
+            outcome = await self._merge(market.condition_id)
+            self._log.info(
+                "merge_asked", market=slug, pairs=pairs / MICROS, outcome=type(outcome).__name__
+            )
+
+    def _pairs(self) -> dict[str, int]:
+        settled: dict[str, list[int]] = {}
+        for position in self._books.positions():
+            settled.setdefault(position.market, []).append(position.shares_settled_micros)
+        return {
+            slug: min(amounts)
+            for slug, amounts in settled.items()
+            if len(amounts) == len(Outcome) and min(amounts) >= MINIMUM_MICROS
+        }
