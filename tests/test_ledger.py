@@ -183,7 +183,6 @@ def test_cost_leaves_with_the_shares_and_the_last_takes_the_rest() -> None:
     ("bad", "message"),
     [
         (fill("s", Side.SELL, 10 * MICROS + 1, 600_000), "expected at most the 10000000 held"),
-        (fill("d", Side.BUY, MICROS, 400_000, outcome=Outcome.DOWN), "are open"),
         (fill("d", Side.SELL, MICROS, 400_000, outcome=Outcome.DOWN), "expected at most the 0"),
         (fill("n", Side.BUY, MICROS, 400_000, of=market(9)), "expected a known market"),
         (fill("z", Side.BUY, 0, 400_000), "expected a price inside"),
@@ -193,13 +192,27 @@ def test_cost_leaves_with_the_shares_and_the_last_takes_the_rest() -> None:
     ],
 )
 def test_what_cannot_be_is_not_booked(bad: Fill, message: str) -> None:
-    """I18, I22: over-selling, both outcomes and nonsense raise and change nothing."""
+    """I18, I22: over-selling and nonsense raise and change nothing."""
     ledger = new_ledger()
     ledger.apply(BUY)
     before = (ledger.report(), ledger.positions())
     with pytest.raises(LedgerError, match=message):
         ledger.apply(bad)
     assert (ledger.report(), ledger.positions()) == before
+
+
+def test_both_outcomes_are_booked_and_a_pair_is_worth_a_dollar() -> None:
+    """What happened is booked, wanted or not: each leg has its own cost, and one of them pays."""
+    ledger = new_ledger()
+    ledger.apply(BUY)
+    ledger.apply(fill("d", Side.BUY, 10 * MICROS, 400_000, outcome=Outcome.DOWN))
+    held = {(p.outcome, p.shares_micros) for p in ledger.positions()}
+    assert held == {(Outcome.UP, 10 * MICROS), (Outcome.DOWN, 10 * MICROS)}
+    assert_conserved(ledger)
+    paid = [ledger.settle(MARKET, Outcome.UP, CLOSES_NS) for _ in range(2)]
+    assert sum(settled.payout_micros for settled in paid if settled) == 10 * MICROS
+    assert ledger.positions() == ()
+    assert_conserved(ledger)
 
 
 def test_a_buy_that_fails_after_its_shares_were_sold_waits_for_the_sale_to_fail() -> None:
