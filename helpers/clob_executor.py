@@ -207,6 +207,12 @@ class ClobExecutor:
         """Return the slugs in which an order's outcome is unknown."""
         return self._orders.markets_unknown()
 
+    def resting_entry(self, market: str) -> OrderIntent | None:
+        """Return the entry that rests in a market's book, ``None`` when there is none."""
+        resting = (order for order in self._orders.resting() if not order.cancel_asked_ns)
+        wanted = (o.intent for o in resting if o.intent.opens and o.intent.market == market)
+        return next(wanted, None)
+
     def pending_entry_micros(self, market: str) -> int:
         """Return the notional of entries in flight in a market."""
         return self._orders.pending_entry_micros(market)

@@ -150,6 +150,9 @@ class Engine:
             self._tell_strike(view)
         for state, decision in zip(states, self.strategy.decide(states), strict=True):
             self.outlet.write(now_ns, decision.market, decision)
+            resting = self.executor.resting_entry(decision.market)
+            if resting is not None and not self.sizing.keeps(resting, decision, state.snapshot):
+                self.executor.cancel_market(decision.market, now_ns)
             wish = self.sizing.size(decision, state.snapshot, state.position)
             if wish is not None:
                 self._submit(wish, state, now_ns)

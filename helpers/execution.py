@@ -15,6 +15,7 @@ from helpers.domain import (
     ExecutionEvent,
     FeedEvent,
     Market,
+    OrderIntent,
     Side,
 )
 
@@ -73,6 +74,10 @@ class Executor(Protocol):
 
     def markets_unknown(self) -> frozenset[str]:
         """Return the slugs in which an order's outcome is unknown."""
+        ...
+
+    def resting_entry(self, market: str) -> OrderIntent | None:
+        """Return the entry that rests in a market's book, ``None`` when there is none."""
         ...
 
     def pending_entry_micros(self, market: str) -> int:

@@ -168,6 +168,10 @@ class PaperExecutor:
             if intent.opens and intent.market == market
         )
 
+    def resting_entry(self, market: str) -> OrderIntent | None:
+        """Return the entry that rests in a market's book, ``None`` when there is none."""
+        return next((o.intent for o in self._resting.of(market) if o.intent.opens), None)
+
     def _alive(self) -> Iterator[tuple[OrderIntent, int]]:
         for flight in self._flights.values():
             yield flight.intent, flight.intent.shares_micros

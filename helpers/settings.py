@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from helpers.domain import Asset, OrderStyle
+from helpers.domain import Asset
 
 EXIT_CONFIGURATION: Final = 78
 """sysexits' EX_CONFIG: the settings are wrong."""
@@ -102,8 +102,10 @@ class Settings(BaseSettings):
         description="Move of the fast mid, in basis points, that calls for a decision at once.",
     )
     trade_size: float = Field(10.0, ge=1, le=1000, description="Dollars at full confidence.")
-    execution_style: OrderStyle = Field(
-        OrderStyle.TAKER, description="taker crosses the spread; maker joins the bid, post-only."
+    execution_style: Literal["taker", "maker", "auto"] = Field(
+        "taker",
+        description="taker crosses the spread; maker rests a post-only bid; auto crosses only for "
+        "an edge that pays fee and half-spread, else rests.",
     )
     maker_lifetime_seconds: float = Field(
         10.0, ge=1, le=300, description="How long a resting order lives."

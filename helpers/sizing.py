@@ -38,6 +38,7 @@ from helpers.order_rules import (
     smallest_taker_buy,
     taker_amounts,
 )
+from helpers.quoting import ExecutionStyle, entry_style, quote_micros
 
 RULE_SHARES_PENDING: Final = "shares_pending"
 RULE_EMPTY_BOOK: Final = "empty_book"
@@ -49,7 +50,7 @@ class Limits(Message, frozen=True):
 
     trade_size_micros: int
     """Dollars of an entry at full confidence, before the fee."""
-    style: OrderStyle
+    style: ExecutionStyle
     """How entries meet the book; exits always take."""
     maker_lifetime_seconds: float
     position_timeout_seconds: float
@@ -83,7 +84,8 @@ def size(
         return None
     wanted = Outcome.UP if decision.action is Action.BUY else Outcome.DOWN
     if position.outcome is None or position.shares_micros == 0:
-        return _entry(wanted, snapshot, limits, confidence)
+        style = entry_style(limits.style, decision, snapshot, wanted)
+        return _entry(wanted, snapshot, limits, confidence, style)
     if position.outcome is wanted:
         return None
     return exit_intent(position, snapshot, IntentReason.EXIT_SIGNAL, limits)
@@ -131,16 +133,20 @@ def exit_intent(
 
 
 def _entry(
-    outcome: Outcome, snapshot: Snapshot, limits: Limits, confidence: float
+    outcome: Outcome,
+    snapshot: Snapshot,
+    limits: Limits,
+    confidence: float,
+    style: OrderStyle,
 ) -> OrderIntent | Unsized:
-    price = _entry_price(outcome, snapshot, limits)
+    price = _entry_price(outcome, snapshot, limits, style)
     if isinstance(price, Unsized):
         return price
-    shares = _entry_shares(outcome, snapshot, limits, confidence, price)
+    shares = _entry_shares(outcome, snapshot, limits, confidence, price, style)
     if isinstance(shares, RuleFailure):
         return Unsized(snapshot.market.slug, outcome, Side.BUY, shares, snapshot.now_ns)
     expires_ns = 0
-    if limits.style is OrderStyle.MAKER:
+    if style is OrderStyle.MAKER:
         lifetime_ns = int(limits.maker_lifetime_seconds * NS_PER_SECOND)
         expires_ns = min(snapshot.now_ns + lifetime_ns, snapshot.market.closes_ns)
     return _intent(
@@ -149,7 +155,7 @@ def _entry(
         Side.BUY,
         price_limit_micros=price,
         shares_micros=shares,
-        style=limits.style,
+        style=style,
         reason=IntentReason.ENTRY_SIGNAL,
         expires_ns=expires_ns,
         deadline_ns=_deadline_ns(snapshot, limits),
@@ -164,18 +170,19 @@ def _deadline_ns(snapshot: Snapshot, limits: Limits) -> int:
     return min(snapshot.market.closes_ns - before_close_ns, snapshot.now_ns + age_ns)
 
 
-def _entry_price(outcome: Outcome, snapshot: Snapshot, limits: Limits) -> int | Unsized:
+def _entry_price(
+    outcome: Outcome, snapshot: Snapshot, limits: Limits, style: OrderStyle
+) -> int | Unsized:
     book = snapshot.book(outcome)
     tick = book.tick_micros or snapshot.market.tick_micros
-    taking = limits.style is OrderStyle.TAKER
+    taking = style is OrderStyle.TAKER
     levels: BookLevels = book.asks if taking else book.bids
     if not levels:
         side = "an ask" if taking else "a bid"
         return _unsized(snapshot, outcome, Side.BUY, RULE_EMPTY_BOOK, side, "none")
     best = levels[0][0]
     if not taking:
-        # Join the best bid, never improve it; a floor keeps a bid off our grid from crossing.
-        price = floor_price(best, tick)
+        price = quote_micros(book, tick)
     else:
         price = min(ceil_price(best, tick) + limits.slippage_ticks * tick, MICROS - tick)
     if price < tick or (taking and price < best):
@@ -185,12 +192,17 @@ def _entry_price(outcome: Outcome, snapshot: Snapshot, limits: Limits) -> int | 
 
 
 def _entry_shares(
-    outcome: Outcome, snapshot: Snapshot, limits: Limits, confidence: float, price: int
+    outcome: Outcome,
+    snapshot: Snapshot,
+    limits: Limits,
+    confidence: float,
+    price: int,
+    style: OrderStyle,
 ) -> int | RuleFailure:
     market = snapshot.market
     tick = snapshot.book(outcome).tick_micros or market.tick_micros
     minimum = market.minimum_shares_micros
-    taking = limits.style is OrderStyle.TAKER
+    taking = style is OrderStyle.TAKER
     rule = taker_amounts if taking else resting_amounts
     dollars = int(limits.trade_size_micros * confidence)
     wished = floor_shares(dollars * MICROS // price)

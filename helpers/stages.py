@@ -80,6 +80,10 @@ class SizingStage(Protocol):
         """Return the order a decision asks for, why there is none, or ``None`` for no wish."""
         ...
 
+    def keeps(self, resting: OrderIntent, decision: Decision, snapshot: Snapshot) -> bool:
+        """Return whether a resting entry still is what policy and book call for."""
+        ...
+
     def due_exit(self, snapshot: Snapshot, position: Position) -> OrderIntent | Unsized | None:
         """Return the exit that a position's deadline, age or limits call for now."""
         ...

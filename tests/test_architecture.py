@@ -49,7 +49,8 @@ ALSO_ALLOWED = {
     "helpers.account": ("helpers.stages",),
     "helpers.engine": ("helpers.stages", "helpers.account"),
     "helpers.narrator": ("helpers.logs",),
-    "helpers.sizing": ("helpers.order_rules",),
+    "helpers.sizing": ("helpers.order_rules", "helpers.quoting"),
+    "helpers.quoting": ("helpers.order_rules",),
 }
 
 

@@ -26,6 +26,7 @@ from helpers.order_rules import (
     floor_shares,
     taker_amounts,
 )
+from helpers.quoting import ExecutionStyle
 from helpers.sizing import Limits, exit_intent, size
 from tests.trading_builders import (
     CLOSES_NS,
@@ -40,14 +41,14 @@ from tests.trading_builders import (
 FLAT = Position(MARKET.slug)
 TAKER = Limits(
     trade_size_micros=20 * MICROS,
-    style=OrderStyle.TAKER,
+    style=ExecutionStyle.TAKER,
     maker_lifetime_seconds=30.0,
     position_timeout_seconds=120.0,
     maximum_position_age_seconds=840.0,
     slippage_ticks=1,
     hold_to_resolution=False,
 )
-MAKER = replace(TAKER, style=OrderStyle.MAKER)
+MAKER = replace(TAKER, style=ExecutionStyle.MAKER)
 
 
 def wanted(found: object) -> OrderIntent:
@@ -207,7 +208,7 @@ def test_a_missing_side_is_said() -> None:
 def test_a_book_beyond_our_grid_is_said() -> None:
     """An ask above the highest price of the grid, or a bid below the lowest, is not chased."""
     above = replace(snapshot(), up=book(((980_000, MICROS),), ((995_000, MICROS),)))
-    below = replace(snapshot(), up=book(((5_000, MICROS),), ((20_000, MICROS),)))
+    below = replace(snapshot(), up=book(((5_000, MICROS),), ((10_000, MICROS),)))
     assert rule_of(size(decision(Action.BUY), above, FLAT, TAKER, 1.0)) == "off_grid"
     assert rule_of(size(decision(Action.BUY), below, FLAT, MAKER, 1.0)) == "off_grid"
 

@@ -31,6 +31,7 @@ from helpers.execution import Executor
 from helpers.ledger import Ledger
 from helpers.narrator import Describe, Narrator
 from helpers.paper_executor import PaperExecutor, PaperSettings
+from helpers.quoting import ExecutionStyle, keeps
 from helpers.safety import Gate, GateLimits
 from helpers.scorecard import Scorecard
 from helpers.settings import Settings
@@ -98,6 +99,10 @@ class PolicySizing:
         confidence = get_confidence_size(min(1.0, decision.probabilities[decision.action]))
         return size(decision, snapshot, position, self._limits, confidence)
 
+    def keeps(self, resting: OrderIntent, decision: Decision, snapshot: Snapshot) -> bool:
+        """Return whether a resting entry still is what policy and book call for."""
+        return keeps(resting, decision, snapshot)
+
     def due_exit(self, snapshot: Snapshot, position: Position) -> OrderIntent | Unsized | None:
         """Return the exit a position's deadline, age or limits call for now."""
         reason = due_exit(snapshot, position, self._supervisor)
@@ -160,7 +165,7 @@ def sizing_limits(settings: Settings, holds_to_resolution: bool) -> Limits:
     """Return what sizing is allowed."""
     return Limits(
         trade_size_micros=to_micros(settings.trade_size),
-        style=settings.execution_style,
+        style=ExecutionStyle(settings.execution_style),
         maker_lifetime_seconds=settings.maker_lifetime_seconds,
         position_timeout_seconds=settings.position_timeout_seconds,
         maximum_position_age_seconds=settings.maximum_position_age_seconds,

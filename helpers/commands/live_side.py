@@ -32,7 +32,6 @@ from helpers.domain import (
     Market,
     MarketOpened,
     Mode,
-    OrderStyle,
     Reconciled,
     Settled,
     Side,
@@ -96,8 +95,7 @@ class LiveSide:
         self._auth = RequestAuth(signer.address)
         self._client = new_order_client()
         self.rest = ClobRest(self._client, venues, self._auth, signer.signature_type, clock)
-        style = settings.execution_style
-        self._mode = VenueMode(posts_only=style is OrderStyle.MAKER)
+        self._mode = VenueMode(posts_only=settings.execution_style == "maker")
         self.executor = ClobExecutor(
             signer,
             lambda: self._auth.api_key,

@@ -189,7 +189,7 @@ class LiveRun:
             random_seed=self.seed % 2**32,
             assets="BTC,ETH",
             windows="5m,15m",
-            execution_style=self.rng.choice(("taker", "maker")),
+            execution_style=self.rng.choice(("taker", "maker", "auto")),
             maker_lifetime_seconds=self.rng.choice((2, 8)),
             trade_size=self.rng.choice((12, 40)),
             maximum_exposure=1_000,
