@@ -14,6 +14,7 @@ VERBS = {
     "replay": "trade a recorded tape through the same flow, on a simulated clock",
     "record": "write the live feeds to a tape, trading nothing",
     "why": "explain entries and refusals from the journal",
+    "doctor": "look at everything a trade needs, and say how to mend what fails",
     "config": "print the effective settings, secrets masked, and where each came from",
 }
 EXIT_USAGE = 2

@@ -84,6 +84,10 @@ class ServedWorld:
         accounts = self.world.exchange.accounts
         return accounts.create_key(accounts.get(WALLET), 0)
 
+    def add_faults(self, *faults: Fault) -> None:
+        """Let more go wrong from now on."""
+        self.schedule.add(*faults)
+
     def venues(self) -> Venues:
         """Return the addresses of every venue, all on loopback."""
         return self.fast.venues(self.polymarket.venues(NOWHERE))

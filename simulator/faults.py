@@ -154,6 +154,7 @@ class FaultSchedule:
         for fault in faults:
             _check(fault)
         self._faults = tuple(faults)
+        self._seed = seed
         # A stream for each fault: adding one changes nothing about when the others strike.
         self._draws = [random.Random(f"{seed}/{index}") for index in range(len(self._faults))]
         self._start_ns = start_ns
@@ -167,6 +168,15 @@ class FaultSchedule:
         """In process: the connection of a source was cut, and opens again at once."""
         self.counts = dict.fromkeys(FaultKind, 0)
         """How often each kind struck."""
+
+    def add(self, *faults: Fault) -> None:
+        """Put more faults down; raise ``FaultError`` for one that cannot be used."""
+        for fault in faults:
+            _check(fault)
+            self._draws.append(random.Random(f"{self._seed}/{len(self._faults)}"))
+            self._faults = (*self._faults, fault)
+            self._seen.append(0)
+            self._times.append(0)
 
     # --- The servers' seam ----------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from coincurve import PrivateKey
+from coincurve import PrivateKey, PublicKey
 
 from helpers.clob.messages import HashedOrder, OrderTerms, SignedOrder
 from helpers.clob.wallets import address_bytes, checksum_address, keccak256
@@ -40,6 +40,7 @@ _AUTH_MESSAGE: Final = b"This message attests that I control the given wallet"
 _ZERO_WORD: Final = bytes(32)
 _ZERO_TEXT: Final = "0x" + _ZERO_WORD.hex()
 _KEY_HEX_CHARACTERS: Final = 64
+_INNER_BYTES: Final = 65
 _ELECTRUM_V: Final = 27
 """Ethereum writes the recovery id plus 27."""
 
@@ -130,6 +131,14 @@ class OrderSigner:
             return "0x" + plain
         separator = self._separators[hashed.terms.neg_risk].hex()
         return f"0x{plain}{separator}{hashed.contents_hash.hex()}{self._tails}"
+
+    def verifies(self, hashed: HashedOrder, signature: str) -> bool:
+        """Return whether a signature of ours recovers to our address."""
+        raw = bytes.fromhex(signature[2:])[:_INNER_BYTES]
+        recoverable = raw[:-1] + bytes((raw[-1] - _ELECTRUM_V,))
+        found = PublicKey.from_signature_and_message(recoverable, hashed.digest, hasher=None)
+        address = checksum_address(keccak256(found.format(compressed=False)[1:])[12:])
+        return address == self.address
 
     def sign(self, hashed: HashedOrder, owner_api_key: str) -> SignedOrder:
         """Return the order ready to be sent: the exact bytes of POST /order (reference B.3)."""

@@ -109,7 +109,7 @@ def _demo(options: argparse.Namespace) -> int:
     served = ServedWorld(
         options.seed, clock, settings.assets, settings.window_seconds(), faults, signer
     )
-    settings = _with_keys(settings, served, signer, options.seed)
+    settings = with_demo_wallet(settings, served, signer, options.seed)
     lines = logs.configure(
         clock=clock,
         level=settings.log_level,
@@ -177,9 +177,10 @@ def throw_away_key(seed: int) -> str:
     return hashlib.sha256(f"state-fusion-worker demo {seed}".encode()).hexdigest()
 
 
-def _with_keys(
+def with_demo_wallet(
     settings: Settings, served: ServedWorld, signer: OrderSigner | None, seed: int
 ) -> Settings:
+    """Return settings that know the world's wallet: its API key, and with a signer its own key."""
     key = served.credentials()
     values = (key.api_key, key.secret, key.passphrase)
     update: dict[str, object] = {

@@ -19,7 +19,7 @@ from helpers.live.ports import BooksOwner
 from helpers.logs import Log
 
 LOOK_SECONDS: Final = 5.0
-AGAIN_SECONDS: Final = 120.0
+AGAIN_NS: Final = 120 * NS_PER_SECOND
 """From one request in a market to the next: a merge takes seconds to be mined and seen."""
 MINIMUM_MICROS: Final = MICROS
 """Pairs worth less than a dollar wait for the resolution."""
@@ -54,9 +54,10 @@ class Merger:
             market = self._books.market(slug)
             if market is None or now_ns >= market.closes_ns or slug in self._orders.markets():
                 continue
-            if now_ns - self._asked_ns.get(slug, 0) < AGAIN_SECONDS * NS_PER_SECOND:
+            if now_ns - self._asked_ns.get(slug, 0) < AGAIN_NS:
                 continue
-            self._asked_ns = {slug: now_ns}
+            recent = {s: ns for s, ns in self._asked_ns.items() if now_ns - ns < AGAIN_NS}
+            self._asked_ns = {**recent, slug: now_ns}
             outcome = await self._merge(market.condition_id)
             self._log.info(
                 "merge_asked", market=slug, pairs=pairs / MICROS, outcome=type(outcome).__name__
