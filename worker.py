@@ -14,6 +14,7 @@ VERBS = {
     "replay": "trade a recorded tape through the same flow, on a simulated clock",
     "record": "write the live feeds to a tape, trading nothing",
     "why": "explain entries and refusals from the journal",
+    "approve": "let the venue's contracts move the wallet's dollars and shares, asking first",
     "config": "print the effective settings, secrets masked, and where each came from",
 }
 EXIT_USAGE = 2
