@@ -20,6 +20,7 @@ from helpers.clob.wallets import address_bytes, derive_wallets
 from helpers.domain import NS_PER_SECOND, Outcome
 from simulator.accounts import UNLIMITED_ALLOWANCE, Account
 from simulator.exchange import Exchange
+from simulator.market_state import MarketState
 from simulator.servers.answers import (
     BAD_REQUEST,
     NOT_FOUND,
@@ -201,6 +202,7 @@ class Relayer:
 
     def _why_not(self, transaction: Transaction) -> str:
         known = {m.listing.condition_id: m for m in self._exchange.markets()}
+        redeemed: set[str] = set()
         merged: Counter[str] = Counter()
         for meaning in transaction.meanings:
             if isinstance(meaning, Reverted):
@@ -209,19 +211,20 @@ class Relayer:
                 market = known.get(meaning.condition_id)
                 if market is None or not market.resolved:
                     return f"result for condition {meaning.condition_id} not received yet"
+                redeemed.add(meaning.condition_id)
             elif isinstance(meaning, Merge):
                 merged[meaning.condition_id] += meaning.micros
-        account = self._exchange.accounts.find(transaction.account)
         for condition_id, micros in merged.items():
             market = known.get(condition_id)
-            tokens = [market.listing.token(o) for o in Outcome] if market is not None else []
-            if (
-                account is None
-                or not tokens
-                or any(account.free_micros(t) < micros for t in tokens)
-            ):
-                return f"merge of {micros} was more than the wallet held of {condition_id}"
+            free = 0 if market is None else self._pairs(transaction.account, market)
+            # A redeemed pair is gone before it could be merged.
+            if market is None or condition_id in redeemed or free < micros:
+                return f"merge of {micros} of {condition_id} was over the balance of {free}"
         return ""
+
+    def _pairs(self, account: str, market: MarketState) -> int:
+        owner = self._exchange.accounts.get(account)
+        return min(owner.free_micros(market.listing.token(outcome)) for outcome in Outcome)
 
     def _carry_out(self, account: Account, meaning: Meaning, now_ns: int) -> None:
         if isinstance(meaning, Redeem):
