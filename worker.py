@@ -15,6 +15,7 @@ VERBS = {
     "record": "write the live feeds to a tape, trading nothing",
     "why": "explain entries and refusals from the journal",
     "doctor": "look at everything a trade needs, and say how to mend what fails",
+    "approve": "let the venue's contracts move the wallet's dollars and shares, asking first",
     "config": "print the effective settings, secrets masked, and where each came from",
 }
 EXIT_USAGE = 2

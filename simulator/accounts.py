@@ -128,6 +128,11 @@ class Accounts:
         """Return the account of a signing address or ``None``."""
         return self._by_signer.get(signer.lower())
 
+    def by_wallet(self, wallet: str) -> Account | None:
+        """Return the account whose money lies at an address, or ``None``."""
+        wanted = wallet.lower()
+        return next((a for a in self._accounts.values() if a.maker_address.lower() == wanted), None)
+
     def create_key(self, account: Account, nonce: int) -> Credentials:
         """Return the credentials of a nonce, the same each time; raise ``ValueError`` beyond 64."""
         credentials = derive_credentials(account.signer or account.name, nonce)

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from helpers import logs
 from helpers.clock import SimulatedClock
 from helpers.logs import Lines, Redactor, Tag, configure, logger, utc
+from helpers.settings import load_settings
 
 CANARY = "canary-7f3a91c2d4"
 NOW_NS = 1_774_691_287_099_000_000
@@ -88,6 +90,15 @@ def test_no_secret_reaches_a_line(lines: Lines, stream: io.StringIO, tmp_path: P
     assert written.count("********") >= 8
     assert "ValueError" in written
     assert "library_message" in written
+
+
+@pytest.mark.parametrize("prefix", ["", "0x"])
+def test_a_private_key_is_masked_with_and_without_its_prefix(prefix: str) -> None:
+    """I35: however the key was set, and however a library writes it."""
+    digits = "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"
+    settings = load_settings(_env_file=None, polymarket_private_key=SecretStr(prefix + digits))
+    redact = Redactor(settings.secrets())
+    assert digits not in redact(f"key {digits}, key 0x{digits}")
 
 
 def test_the_file_is_rotated_and_the_number_kept_is_bounded(tmp_path: Path) -> None:

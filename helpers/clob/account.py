@@ -7,6 +7,7 @@ through a pipe: no secret in an argument, in the environment or in a text that i
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,9 @@ from helpers.domain import Message
 from helpers.venues import Venues
 
 TIMEOUT_SECONDS: Final = 120.0
-"""Longest operation: import, log-in, one submission; approvals wait for the chain (2 s a block)."""
+"""Longest operation: import, log-in, one submission; approvals wait for the chain (2 s a block).
+
+It bounds the official client's own patience too (ten tries at a busy wallet, 100 polls of 2 s)."""
 OUTPUT_CHARACTERS: Final = 400
 """Of the child's words kept in a reason."""
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -53,6 +56,9 @@ class AccountRequest(Message, frozen=True):
     identity: AccountIdentity
     operation: Operation
     condition_id: str = ""
+    """What to redeem or merge."""
+    wait: bool = False
+    """Whether redeem and merge wait until the chain has carried it out; approve always does."""
 
 
 class AccountReply(Message, frozen=True):
@@ -97,13 +103,18 @@ AccountOutcome = AccountDone | AccountRefused | AccountUnknown
 
 
 def run_account_operation(
-    request: AccountRequest, timeout_seconds: float = TIMEOUT_SECONDS
+    request: AccountRequest, timeout_seconds: float = TIMEOUT_SECONDS, child: str = CHILD
 ) -> AccountOutcome:
-    """Run one operation in a child process and return what came of it; blocks."""
+    """Run one operation in a child process and return what came of it; blocks.
+
+    Never raises for anything the child, the venue or the network does. A child that is still at
+    work after ``timeout_seconds`` is killed: the outcome is unknown, as it may have submitted.
+    ``child`` is the module that answers.
+    """
     secrets = request.identity.secrets()
     try:
         finished = subprocess.run(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-m", CHILD],
+            [sys.executable, "-m", child],
             input=msgspec.json.encode(request),
             capture_output=True,
             timeout=timeout_seconds,
@@ -127,7 +138,7 @@ def run_account_operation(
 
 
 def redacted(text: str, secrets: tuple[str, ...]) -> str:
-    """Return a text without its secrets."""
+    """Return a text without its secrets, however their letters are written."""
     for secret in secrets:
-        text = text.replace(secret, "[redacted]")
+        text = re.sub(re.escape(secret), "[redacted]", text, flags=re.IGNORECASE)
     return text

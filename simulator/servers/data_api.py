@@ -1,4 +1,4 @@
-"""The Data API's positions of a wallet (protocol reference B.1, H.5)."""
+"""The Data API's positions and approvals of a wallet (protocol reference B.1, H.3, H.5)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from simulator.accounts import Account
 from simulator.exchange import Exchange
 from simulator.exchange_messages import TradeChanged
 from simulator.market_state import MarketState
+from simulator.order_signing import CHAIN_ID
 from simulator.polymarket_frames import OUTCOME_LABELS
 from simulator.servers.answers import BAD_REQUEST, HttpSurface, Reply, error, http_app, ok
+from simulator.servers.approvals import approval_rows
 from simulator.servers.fault_seam import Surface
 from simulator.servers.surroundings import Surroundings
 from simulator.wire_text import date_text
@@ -33,7 +35,12 @@ class DataApi:
     def app(self) -> Starlette:
         """Return the application of this surface."""
         http = HttpSurface(Surface.DATA_API, self._surroundings)
-        return http_app([http.route("GET", "/v2/positions", self._positions)])
+        return http_app(
+            [
+                http.route("GET", "/v2/positions", self._positions),
+                http.route("GET", "/v2/approvals", self._approvals),
+            ]
+        )
 
     async def _positions(self, request: Request) -> Reply:
         user = request.query_params.get("user", "")
@@ -56,16 +63,18 @@ class DataApi:
         body = {"data": rows[:PAGE_MAX], "pagination": pagination}
         return ok(msgspec.json.encode(body).decode())
 
+    async def _approvals(self, request: Request) -> Reply:
+        user = request.query_params.get("user", "")
+        try:
+            address_bytes(user)
+        except ValueError:  # As above.
+            return error(BAD_REQUEST, "invalid user")
+        rows = approval_rows(self._of_wallet(user))
+        body = {"data": {"address": user, "chain_id": CHAIN_ID, "contracts": rows}}
+        return ok(msgspec.json.encode(body).decode())
+
     def _of_wallet(self, wallet: str) -> Account | None:
-        accounts = self._exchange.accounts
-        return next(
-            (
-                account
-                for account in map(accounts.get, accounts.names())
-                if account.maker_address.lower() == wallet.lower()
-            ),
-            None,
-        )
+        return self._exchange.accounts.by_wallet(wallet)
 
     def _rows(self, account: Account, market: MarketState) -> list[dict[str, object]]:
         held = {outcome: _held(account, market, outcome) for outcome in Outcome}

@@ -22,6 +22,7 @@ class Surface(enum.StrEnum):
     REFERENCE_SOCKET = "reference_socket"
     DATA_API = "data_api"
     RELAYER = "relayer"
+    CHAIN = "chain"
     WEBSITE = "website"
     DISCORD = "discord"
     BINANCE_SOCKET = "binance_socket"

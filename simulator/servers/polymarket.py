@@ -30,6 +30,7 @@ from simulator.exchange_messages import (
 from simulator.servers import discord as discord_surface
 from simulator.servers import market_socket, reference_socket, user_socket
 from simulator.servers.answers import HttpSurface, http_app
+from simulator.servers.chain import Chain
 from simulator.servers.clob_account import AccountReads
 from simulator.servers.clob_auth import ClobAuth
 from simulator.servers.clob_public import PublicClob
@@ -61,6 +62,8 @@ class PolymarketUrls(Message, frozen=True):
     reference_socket: str
     data_api: str
     relayer: str
+    chain: str
+    """A node of the chain, for JSON-RPC."""
     website: str
     discord_webhook: str
     sockets: str
@@ -112,6 +115,7 @@ class PolymarketVenue:
         )
         self._data = LoopbackServer(DataApi(exchange, self.surroundings).app(), self.surroundings)
         self._relayer = LoopbackServer(self.relayer.app(), self.surroundings)
+        self._chain = LoopbackServer(Chain(exchange, self.surroundings).app(), self.surroundings)
         self._website = LoopbackServer(self.website.app(), self.surroundings)
         self._discord = LoopbackServer(self.discord.app(), self.surroundings)
         self._servers = LoopbackServers(
@@ -122,6 +126,7 @@ class PolymarketVenue:
                 self._reference,
                 self._data,
                 self._relayer,
+                self._chain,
                 self._website,
                 self._discord,
             )
@@ -165,6 +170,7 @@ class PolymarketVenue:
             reference_socket=reference + reference_socket.PATH,
             data_api=f"http://{self._data.address}",
             relayer=f"http://{self._relayer.address}",
+            chain=f"http://{self._chain.address}",
             website=f"http://{self._website.address}",
             discord_webhook=f"http://{self._discord.address}{discord_surface.PATH}",
             sockets=sockets,
@@ -182,5 +188,6 @@ class PolymarketVenue:
             clob_rest=urls.clob,
             data_api_rest=urls.data_api,
             relayer_rest=urls.relayer,
+            polygon_rpc=urls.chain,
             polymarket_website=urls.website,
         )

@@ -1,13 +1,13 @@
 """The relayer: gasless batches of deposit wallets, signed, nonced and executed (H.4, H.5).
 
-Redeems are carried out on the exchange; approvals raise allowances; any other call fails. A key is
-asked for and not checked against a list: the simulation gives none out.
+Redeems and merges are carried out on the exchange; approvals raise allowances; any other call
+fails. A key is asked for and not checked against a list: the simulation gives none out.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 from typing import Final
 
@@ -17,9 +17,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from helpers.clob.wallets import address_bytes, derive_wallets
-from helpers.domain import NS_PER_SECOND
+from helpers.domain import NS_PER_SECOND, Outcome
 from simulator.accounts import UNLIMITED_ALLOWANCE, Account
 from simulator.exchange import Exchange
+from simulator.market_state import MarketState
 from simulator.servers.answers import (
     BAD_REQUEST,
     NOT_FOUND,
@@ -40,7 +41,9 @@ from simulator.servers.wallet_batch import (
     Approve,
     BatchFields,
     Meaning,
+    Merge,
     Redeem,
+    Reverted,
     SubmitRequest,
     batch_signer,
     meaning_of,
@@ -199,18 +202,35 @@ class Relayer:
 
     def _why_not(self, transaction: Transaction) -> str:
         known = {m.listing.condition_id: m for m in self._exchange.markets()}
+        redeemed: set[str] = set()
+        merged: Counter[str] = Counter()
         for meaning in transaction.meanings:
+            if isinstance(meaning, Reverted):
+                return meaning.reason
             if isinstance(meaning, Redeem):
                 market = known.get(meaning.condition_id)
                 if market is None or not market.resolved:
                     return f"result for condition {meaning.condition_id} not received yet"
-            elif not isinstance(meaning, Approve):
-                return meaning.reason
+                redeemed.add(meaning.condition_id)
+            elif isinstance(meaning, Merge):
+                merged[meaning.condition_id] += meaning.micros
+        for condition_id, micros in merged.items():
+            market = known.get(condition_id)
+            free = 0 if market is None else self._pairs(transaction.account, market)
+            # A redeemed pair is gone before it could be merged.
+            if market is None or condition_id in redeemed or free < micros:
+                return f"merge of {micros} of {condition_id} was over the balance of {free}"
         return ""
+
+    def _pairs(self, account: str, market: MarketState) -> int:
+        owner = self._exchange.accounts.get(account)
+        return min(owner.free_micros(market.listing.token(outcome)) for outcome in Outcome)
 
     def _carry_out(self, account: Account, meaning: Meaning, now_ns: int) -> None:
         if isinstance(meaning, Redeem):
             self._exchange.redeem(account.name, meaning.condition_id, now_ns)
+        elif isinstance(meaning, Merge):
+            self._exchange.merge(account.name, meaning.condition_id, meaning.micros, now_ns)
         elif isinstance(meaning, Approve) and meaning.collateral:
             account.collateral_allowance = UNLIMITED_ALLOWANCE
         else:

@@ -17,11 +17,13 @@ COLLATERAL_ADAPTERS: Final = (
 """CtfCollateralAdapter, now and before."""
 COLLATERAL_ADDRESS: Final = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"
 REDEEM_SELECTOR: Final = bytes.fromhex("01b7037c")
+MERGE_SELECTOR: Final = keccak256(b"mergePositions(address,bytes32,bytes32,uint256[],uint256)")[:4]
 APPROVE_SELECTOR: Final = keccak256(b"approve(address,uint256)")[:4]
 APPROVE_ALL_SELECTOR: Final = keccak256(b"setApprovalForAll(address,bool)")[:4]
 CALLS_MAX: Final = 64
 _WORD: Final = 32
 _REDEEM_WORDS_MIN: Final = 3
+_MERGE_WORDS_MIN: Final = 5
 _INDEX_SETS: Final = (1, 2)
 
 _CALL_TYPE: Final = b"Call(address target,uint256 value,bytes data)"
@@ -67,6 +69,13 @@ class Redeem(Message, frozen=True):
     condition_id: str
 
 
+class Merge(Message, frozen=True):
+    """Turn as many shares of both of a market's tokens into dollars."""
+
+    condition_id: str
+    micros: int
+
+
 class Approve(Message, frozen=True):
     """Allow a contract to move dollars (``collateral``) or tokens."""
 
@@ -79,7 +88,7 @@ class Reverted(Message, frozen=True):
     reason: str
 
 
-Meaning = Redeem | Approve | Reverted
+Meaning = Redeem | Merge | Approve | Reverted
 
 
 def batch_digest(batch: BatchFields, nonce: int) -> bytes:
@@ -118,24 +127,49 @@ def meaning_of(call: CallFields) -> Meaning:
     selector, words = data[:4], data[4:]
     if selector == REDEEM_SELECTOR:
         return _redeem(call.target, words)
+    if selector == MERGE_SELECTOR:
+        return _merge(call.target, words)
     if selector in (APPROVE_SELECTOR, APPROVE_ALL_SELECTOR):
         return Approve(selector == APPROVE_SELECTOR)
     return Reverted(f"call {selector.hex()} of {call.target} is not simulated")
 
 
 def _redeem(target: str, words: bytes) -> Meaning:
+    problem = _problem("redeem", target, words, _REDEEM_WORDS_MIN)
+    if problem is not None:
+        return problem
+    if _array(words, 4) != _INDEX_SETS:
+        return Reverted("redeem index sets were others, expected 1 and 2")
+    return Redeem(_condition(words))
+
+
+def _merge(target: str, words: bytes) -> Meaning:
+    problem = _problem("merge", target, words, _MERGE_WORDS_MIN)
+    if problem is not None:
+        return problem
+    if _array(words, 5) != _INDEX_SETS:
+        return Reverted("merge partition was another, expected 1 and 2")
+    return Merge(_condition(words), _numbers(words[4 * _WORD : 5 * _WORD])[0])
+
+
+def _problem(verb: str, target: str, words: bytes, words_min: int) -> Reverted | None:
     if target.lower() not in {adapter.lower() for adapter in COLLATERAL_ADAPTERS}:
         # Sent straight to ConditionalTokens it would pay 0 without an error (reference H.5).
-        return Reverted(f"redeem was sent to {target}, expected the collateral adapter")
-    if len(words) < _REDEEM_WORDS_MIN * _WORD:
-        return Reverted("redeem arguments were cut short")
-    collateral, condition = words[_WORD - 20 : _WORD], words[2 * _WORD : 3 * _WORD]
-    if collateral != address_bytes(COLLATERAL_ADDRESS):
-        return Reverted("redeem named another collateral, expected pUSD")
-    count, *sets = _numbers(words[4 * _WORD :]) or (0,)
-    if tuple(sets[:count]) != _INDEX_SETS:
-        return Reverted("redeem index sets were others, expected 1 and 2")
-    return Redeem("0x" + condition.hex())
+        return Reverted(f"{verb} was sent to {target}, expected the collateral adapter")
+    if len(words) < words_min * _WORD:
+        return Reverted(f"{verb} arguments were cut short")
+    if words[_WORD - 20 : _WORD] != address_bytes(COLLATERAL_ADDRESS):
+        return Reverted(f"{verb} named another collateral, expected pUSD")
+    return None
+
+
+def _condition(words: bytes) -> str:
+    return "0x" + words[2 * _WORD : 3 * _WORD].hex()
+
+
+def _array(words: bytes, at_word: int) -> tuple[int, ...]:
+    count, *values = _numbers(words[at_word * _WORD :]) or (0,)
+    return tuple(values[:count])
 
 
 def _numbers(words: bytes) -> tuple[int, ...]:

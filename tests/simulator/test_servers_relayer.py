@@ -12,8 +12,10 @@ from simulator.servers.relayer import CONFIRMED_AFTER_NS, MINED_AFTER_NS
 from simulator.servers.wallet_batch import (
     COLLATERAL_ADAPTERS,
     COLLATERAL_ADDRESS,
+    MERGE_SELECTOR,
     BatchFields,
     CallFields,
+    Merge,
     Redeem,
     Reverted,
     batch_digest,
@@ -42,6 +44,15 @@ def redeem_data(condition: str = CONDITION, sets: tuple[int, ...] = (1, 2)) -> s
 def redeem_call(condition: str = CONDITION) -> CallFields:
     """Return a redeem through the adapter."""
     return CallFields(COLLATERAL_ADAPTERS[0], "0", redeem_data(condition))
+
+
+def merge_call(
+    micros: int, condition: str = CONDITION, sets: tuple[int, ...] = (1, 2)
+) -> CallFields:
+    """Return a merge through the adapter."""
+    words = [int(COLLATERAL_ADDRESS, 16), 0, int(condition, 16), 160, micros, len(sets), *sets]
+    body = "".join(f"{word:064x}" for word in words)
+    return CallFields(COLLATERAL_ADAPTERS[0], "0", "0x" + MERGE_SELECTOR.hex() + body)
 
 
 def submission(
@@ -97,6 +108,36 @@ async def test_redeem_pays_when_it_is_mined() -> None:
         assert (await state_of(world, answer))["state"] == "STATE_CONFIRMED"
         stale = await submit(world, submission(redeem_call()))
         assert stale.json() == {"error": "batch nonce 0 does not match on-chain nonce 1"}
+
+
+async def test_pairs_merge_into_dollars() -> None:
+    """Up and Down together are worth a dollar at once, without a fee."""
+    async with served() as world:
+        world.exchange.split("me", CONDITION, 20_000_000, world.time.now_ns())
+        await submit(world, submission(merge_call(15_000_000), merge_call(5_000_000)))
+        world.pass_seconds(MINED_SECONDS)
+        account = world.exchange.accounts.get("me")
+        assert account.holding("pUSD").total_micros == 1_000_000_000
+        assert account.holding(UP).total_micros == 0
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        (merge_call(15_000_000), merge_call(5_000_001)),
+        (merge_call(1, "0x" + "cd" * 32),),
+        (merge_call(1, sets=(1,)),),
+        (redeem_call(), merge_call(1)),
+    ],
+)
+async def test_merges_of_more_than_is_held_fail_whole(calls: tuple[CallFields, ...]) -> None:
+    """Over all calls of a batch: what one took the next cannot have."""
+    async with served() as world:
+        win(world)
+        answer = await submit(world, submission(*calls))
+        world.pass_seconds(MINED_SECONDS)
+        assert (await state_of(world, answer))["state"] == "STATE_FAILED"
+        assert world.exchange.accounts.get("me").holding(UP).total_micros == 20_000_000
 
 
 async def test_one_batch_at_a_time() -> None:
@@ -185,6 +226,11 @@ def test_redeem_of_either_adapter() -> None:
     """Both deployments of the adapter redeem."""
     for target in COLLATERAL_ADAPTERS:
         assert meaning_of(CallFields(target, "0", redeem_data())) == Redeem(CONDITION)
+
+
+def test_a_merge_says_how_much() -> None:
+    """The amount stands before the partition."""
+    assert meaning_of(merge_call(7)) == Merge(CONDITION, 7)
 
 
 async def test_positions_of_a_wallet() -> None:
