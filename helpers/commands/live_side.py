@@ -60,6 +60,9 @@ CHECKPOINT_SECONDS: Final = 3_600.0
 """A start reads the journal from the last checkpoint on."""
 STOP_SECONDS: Final = 15.0
 """Longest wait for the last cancellation; platforms kill a minute after they asked."""
+CHILD_SECONDS: Final = 25.0
+"""Longest account operation while trading: a stop must not wait for it beyond the platform's kill.
+What comes of one that was cut short is seen at the venue."""
 RETRY_SECONDS: Final = 1.0
 LOG_IN_RETRY_SECONDS: Final = 5.0
 
@@ -337,7 +340,7 @@ class LiveSide:
     async def _in_child(self, operation: Operation, condition_id: str) -> AccountOutcome:
         request = AccountRequest(identity_of(self._settings, self._venues), operation, condition_id)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, run_operation, request)
+        return await loop.run_in_executor(None, run_operation, request, CHILD_SECONDS)
 
     async def _find_market(self, slug: str) -> Market | None:
         client = new_client()

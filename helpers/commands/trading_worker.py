@@ -53,7 +53,10 @@ class Worker:
         venues: Venues,
         rng: random.Random,
         live: LiveSide | None = None,
+        *,
+        allow_cold: bool = False,
     ) -> None:
+        """Build the flow; ``allow_cold`` lets entries before the windows are filled (tests)."""
         self._live = live
         self._mode = Mode.PAPER if live is None else Mode.LIVE
         self._settings = settings
@@ -66,7 +69,7 @@ class Worker:
             settings,
             self._mode,
             journal,
-            allow_cold=False,
+            allow_cold=allow_cold,
             trading=None if live is None else live.trading(),
         )
         self._engine = self._flow.engine

@@ -39,7 +39,10 @@ QUIET_NS: Final = 3 * NS_PER_SECOND
 """An order the venue answered for so recently may be missing from a read of open orders."""
 GIVE_UP_NS: Final = 15 * NS_PER_SECOND
 """So long after its request ended an order of unknown outcome can still arrive."""
-BETWEEN_READS_NS: Final = 5 * NS_PER_SECOND
+TAKEN_OVER_NS: Final = 3 * NS_PER_SECOND
+"""The same for an order of a process that is gone, and its connections with it: the venue's own
+hold of 150 ms and some to spare."""
+BETWEEN_READS_NS: Final = 2 * NS_PER_SECOND
 READS_TO_GIVE_UP: Final = 2
 OTHER_TEXTS_OF_A_MISS: Final = ("couldn't be fully filled",)
 
@@ -352,7 +355,7 @@ class LiveOrders:
             order.told = True
         else:
             order.stage = Stage.UNKNOWN
-            order.answered_ns = at_ns
+            order.answered_ns = at_ns - GIVE_UP_NS + TAKEN_OVER_NS
             self._alive[order.order_id] = order
 
     def booked(self, fill: Fill) -> None:
