@@ -15,6 +15,7 @@ from helpers.domain import (
     ExecutionEvent,
     Exposure,
     HoldCause,
+    OrderIntent,
     Position,
     Rejected,
 )
@@ -22,6 +23,10 @@ from helpers.execution import Executor
 from helpers.stages import BoardStage, LedgerStage
 
 RATE_WINDOW_NS: Final = 60 * NS_PER_SECOND
+EXITS_REMEMBERED_MAXIMUM: Final = 256
+EXIT_WAIT_SECONDS: Final = 0.5
+"""After an exit's first rejection twice this; doubles up to the maximum."""
+EXIT_WAIT_MAXIMUM_SECONDS: Final = 8.0
 DAY_NS: Final = 86_400 * NS_PER_SECOND
 
 
@@ -35,6 +40,8 @@ class AccountStanding:
         self._holds: dict[HoldCause, str] = {}
         self._conflicted: set[str] = set()
         self._sent_ns: deque[int] = deque()
+        self._exits: dict[str, str] = {}
+        self._exit_retries: dict[str, tuple[int, int]] = {}
         self._reject_streak = 0
         self._reject_day = 0
 
@@ -54,16 +61,33 @@ class AccountStanding:
         """Forget a cause; return what it was for, ``None`` when it held nothing."""
         return self._holds.pop(cause, None)
 
-    def note_sent(self, now_ns: int) -> None:
-        """Count an order towards the rate."""
+    def note_sent(self, intent: OrderIntent, now_ns: int) -> None:
+        """Count an order towards the rate; remember an exit until its answer."""
         self._sent_ns.append(now_ns)
+        if not intent.opens:
+            self._exits[intent.intent_id] = intent.market
+            while len(self._exits) > EXITS_REMEMBERED_MAXIMUM:
+                del self._exits[next(iter(self._exits))]
 
     def note_answer(self, answer: ExecutionEvent) -> None:
-        """Count a venue's answer towards the streak of rejections; a lost race is none."""
+        """Count a venue's answer towards the streak of rejections; a lost race is none.
+
+        An exit that was rejected is not asked for again at once: the venue may not have seen the
+        settlement yet (I2), and a storm of requests mends nothing.
+        """
         if isinstance(answer, Accepted):
             self._reject_streak = 0
-        elif isinstance(answer, Rejected) and not answer.missed:
+            slug = self._exits.pop(answer.intent_id, "")
+            self._exit_retries.pop(slug, None)
+        elif isinstance(answer, Rejected):
+            slug = self._exits.pop(answer.intent_id, "")
+            if answer.missed:
+                return
             self._reject_streak += 1
+            if slug:
+                tries = self._exit_retries.get(slug, (0, 0))[0] + 1
+                wait = min(EXIT_WAIT_MAXIMUM_SECONDS, EXIT_WAIT_SECONDS * 2.0 ** min(tries, 8))
+                self._exit_retries[slug] = (tries, answer.at_ns + round(wait * NS_PER_SECOND))
 
     def conflict(self, slug: str) -> None:
         """Allow no entry in a market whose venue contradicts our books (I4)."""
@@ -73,6 +97,7 @@ class AccountStanding:
         """Forget a closed market's conflict unless something is still held there."""
         if not self._ledger.position(slug).shares_micros:
             self._conflicted.discard(slug)
+            self._exit_retries.pop(slug, None)
 
     def account(self, slug: str, now_ns: int) -> Account:
         """Return the account as the gate judges an order in one market."""
@@ -97,6 +122,7 @@ class AccountStanding:
             market_order_open=slug in with_orders,
             market_unknown=slug in executor.markets_unknown() or slug in self._conflicted,
             last_exit_ns=ledger.last_exit_ns(slug),
+            exit_retry_ns=self._exit_retries.get(slug, (0, 0))[1],
         )
         return Account(exposure, len(self._sent_ns), self.entries_stopped)
 

@@ -172,7 +172,7 @@ class Engine:
             self.executor.cancel_market(wish.market, now_ns)
         if isinstance(verdict, Approved):
             self.outlet.commit()  # the intent survives a crash before its order leaves (I20)
-            self._standing.note_sent(now_ns)
+            self._standing.note_sent(verdict.intent, now_ns)
             self.executor.submit(verdict, state.snapshot.market)
 
     def _on_execution(self, answer: ExecutionEvent) -> None:

@@ -8,7 +8,6 @@ state beyond the limits it was built with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from helpers.domain import (
@@ -20,7 +19,6 @@ from helpers.domain import (
     Approved,
     BookProblem,
     MarketState,
-    Message,
     OrderIntent,
     Outcome,
     Refused,
@@ -29,33 +27,13 @@ from helpers.domain import (
     Verdict,
     from_micros,
 )
+from helpers.safety_exits import EXIT_RULES
+from helpers.safety_limits import GateLimits, Rule
+
+__all__ = ["Gate", "GateLimits"]
 
 WARM_FEATURES: Final = (0, 3, 4, 7, 10, 15)
 """Features that must be warm before an entry (DESIGN section 5)."""
-
-
-class GateLimits(Message, frozen=True):
-    """What the gate allows. Money in micro-dollars, the rest in the unit of its name."""
-
-    entry_stop_seconds: float
-    book_age_seconds: float
-    fast_age_seconds: float
-    daily_loss_micros: int
-    losing_streak: int
-    positions: int
-    exposure_micros: int
-    reject_streak: int
-    orders_per_minute: int
-    clock_skew_seconds: float
-    cooldown_seconds: float
-    spread_micros: int
-    price_minimum_micros: int
-    price_maximum_micros: int
-    allow_cold: bool
-    """Replay only: trade although a window is not filled."""
-
-
-Rule = Callable[[OrderIntent, MarketState, Account, GateLimits], RuleFailure | None]
 
 
 def entries_stopped(
@@ -308,29 +286,6 @@ def balance(
         return RuleFailure("balance", from_micros(needed), from_micros(found))
     return None
 
-
-def exit_in_flight(
-    _intent: OrderIntent, _state: MarketState, account: Account, _limits: GateLimits
-) -> RuleFailure | None:
-    """Refuse a second order while one is alive: it would sell the same shares twice (I22)."""
-    if account.exposure.market_order_open:
-        return RuleFailure("exit_in_flight", "no order alive", "one alive")
-    return None
-
-
-def settled_shares(
-    intent: OrderIntent, state: MarketState, _account: Account, _limits: GateLimits
-) -> RuleFailure | None:
-    """Refuse to sell what is not there, or not settled yet (I2)."""
-    position = state.position
-    held = position.shares_settled_micros if position.outcome is intent.outcome else 0
-    if intent.shares_micros > held:
-        return RuleFailure("settled_shares", from_micros(held), from_micros(intent.shares_micros))
-    return None
-
-
-EXIT_RULES: Final[tuple[Rule, ...]] = (exit_in_flight, settled_shares)
-"""What an exit must meet; it passes every entry rule."""
 
 ENTRY_RULES: Final[tuple[Rule, ...]] = (
     entries_stopped,

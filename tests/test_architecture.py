@@ -34,6 +34,7 @@ ROOMS_OF_SEVERAL_FILES = {
         "helpers.order_rules",
     ),
     "helpers.recorder": ("helpers.tape",),
+    "helpers.safety": ("helpers.safety_exits", "helpers.safety_limits"),
     "helpers.feeds": ("helpers.markets", "helpers.venues"),
 }
 """Rooms that were split when they grew: their files may see each other."""

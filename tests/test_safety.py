@@ -154,6 +154,15 @@ def test_one_exit_in_flight() -> None:
     assert list(found) == ["exit_in_flight"]
 
 
+def test_an_exit_waits_a_little_after_a_rejection() -> None:
+    """I2: up to the moment, not beyond it."""
+    exit_ = an_intent(side=Side.SELL, opens=False)
+    for micros, refused in ((1, True), (0, False), (-1, False)):
+        account = an_account(exit_retry_ns=exit_.created_ns + micros * 1_000_000)
+        found = failures(exit_, a_state(position=HELD), account)
+        assert list(found) == (["exit_retry"] if refused else []), micros
+
+
 def test_only_settled_shares_are_sold() -> None:
     """I2: more than is settled, or the other outcome, cannot be sold."""
     more = an_intent(side=Side.SELL, opens=False, shares_micros=HELD.shares_settled_micros + 1)

@@ -31,6 +31,7 @@ from helpers.domain import (
     FillStatus,
     Market,
     MarketOpened,
+    MergeAsked,
     Mode,
     Reconciled,
     Settled,
@@ -48,7 +49,7 @@ from helpers.live.heartbeat import Heartbeat
 from helpers.live.merger import Merge, Merger
 from helpers.live.order import Stage
 from helpers.live.reader import VenueReader
-from helpers.live.recovery import EMPTY, restored_claims, restored_orders
+from helpers.live.recovery import EMPTY, restored_claims, restored_merges, restored_orders
 from helpers.live.redeemer import Redeem, Redeemer
 from helpers.live.start import VenueStart
 from helpers.live.venue_mode import VenueMode
@@ -95,6 +96,7 @@ class LiveSide:
         now_ns = clock.now_ns()
         self.orders = restored_orders(checkpoint, rows, self.ledger.market, now_ns)
         self.claims = restored_claims(checkpoint, rows, self.ledger.market, now_ns)
+        self._merges = restored_merges(checkpoint, rows)
         self._auth = RequestAuth(signer.address)
         self._client = new_order_client()
         self.rest = ClobRest(self._client, venues, self._auth, signer.signature_type, clock)
@@ -128,6 +130,7 @@ class LiveSide:
             self.orders,
             self.ledger,
             self.claims,
+            self._merges,
             self._mode,
             self._clock,
             deliver=self.executor.deliver,
@@ -168,6 +171,8 @@ class LiveSide:
         """Hear what was booked."""
         if isinstance(body, Settled):
             self._claim(at_ns, market, body)
+        elif isinstance(body, MergeAsked):
+            self._tell_commit()
         elif isinstance(body, Fill):
             self._tell_commit()
             self._note_fill(body)
@@ -205,7 +210,9 @@ class LiveSide:
         reader = self._reader
         assert reader is not None, "attach comes first"
         redeemer = Redeemer(self.claims, self.rest, self._redeem, self._tell, self._clock)
-        merger = Merger(self._merge, self.orders, self.ledger, self._clock, self._log)
+        merger = Merger(
+            self._merge, self._merges, self.orders, self.ledger, self._clock, self._tell, self._log
+        )
         heartbeat = Heartbeat(self.rest, lambda: bool(self.orders.resting()), self._log)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -321,6 +328,7 @@ class LiveSide:
             wallet=self._signer.wallet,
             orders=orders,
             claims=self.claims.owed(),
+            merges=self._merges.carried(),
         )
         outlets.write(now_ns, "", row)
         outlets.commit()

@@ -190,6 +190,8 @@ class Exposure(Message, frozen=True):
     """An order in that market has an unknown outcome."""
     last_exit_ns: int
     """When this market's last position was closed; 0 when never."""
+    exit_retry_ns: int = 0
+    """An exit was rejected here: none is sent before this moment."""
 
 
 class Account(Message, frozen=True):

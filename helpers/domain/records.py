@@ -128,6 +128,13 @@ class CarriedClaim(Message, frozen=True):
     transaction_id: str = ""
 
 
+class MergeAsked(Message, frozen=True):
+    """Pairs of both outcomes were asked to be merged; told before that, and 0 when it is over."""
+
+    market: str
+    pairs_micros: int
+
+
 class Checkpoint(Message, frozen=True):
     """Everything a start needs to know of what went before; later rows are applied on top."""
 
@@ -141,6 +148,7 @@ class Checkpoint(Message, frozen=True):
     accounts: tuple[CarriedAccount, ...]
     orders: tuple[CarriedOrder, ...]
     claims: tuple[CarriedClaim, ...]
+    merges: tuple[MergeAsked, ...] = ()
 
 
 class CashAdjusted(Message, frozen=True):
@@ -233,6 +241,7 @@ Body = (
     | Checkpoint
     | CashAdjusted
     | ClaimChanged
+    | MergeAsked
     | Reconciled
     | Equity
     | HaltChanged

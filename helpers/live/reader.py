@@ -19,11 +19,13 @@ from helpers.domain import (
     ExecutionEvent,
     FillStatus,
     HoldCause,
+    MergeAsked,
     Reconciled,
     from_micros,
 )
 from helpers.live.claims import Claims
 from helpers.live.fills import status_of
+from helpers.live.merger import PendingMerges
 from helpers.live.orders import LiveOrders
 from helpers.live.ports import BooksOwner, Holder, ReadGateway
 from helpers.live.reconcile import (
@@ -64,6 +66,7 @@ class VenueReader:
         orders: LiveOrders,
         books: BooksOwner,
         claims: Claims,
+        merges: PendingMerges,
         mode: VenueMode,
         clock: Clock,
         *,
@@ -76,6 +79,7 @@ class VenueReader:
         self._orders = orders
         self._books = books
         self._claims = claims
+        self._merges = merges
         self._mode = mode
         self._clock = clock
         self._deliver = deliver
@@ -93,6 +97,8 @@ class VenueReader:
         self._catch_up = False
         self.oldest_ns = clock.now_ns()
         """Trades are read from here on at the first read: the oldest order taken over."""
+        self.differs = False
+        """Whether the last comparison confirmed a difference."""
         self.moving = 0
         """Trades of the last read, anybody's with this wallet, that were not settled yet."""
 
@@ -196,6 +202,7 @@ class VenueReader:
         suspected = {difference.asset for difference in self._suspects}
         confirmed = any(difference.asset in suspected for difference in differences)
         self._suspects = differences
+        self.differs = confirmed
         if not differences or confirmed:
             self._tell(differences, shares, cash, now_ns)
         return not differences
@@ -203,11 +210,22 @@ class VenueReader:
     def _book_merges(self, shares: Mapping[str, int], now_ns: int) -> None:
         if self._orders.alive() or self._books.unsettled_fills():
             return  # what is on its way could look the same
-        for slug, micros in merged_shares(self.books(), shares).items():
+        for slug, micros in merged_shares(self.books(), shares, self._merges.pairs).items():
             market = self._books.market(slug)
             assert market is not None, "what is held keeps its market's facts"
             self._log.warning("pairs_merged", market=slug, pairs=from_micros(micros))
             self._deliver(merge_fills(market, micros, now_ns), now_ns)
+            over = MergeAsked(slug, 0)
+            self._merges.on_row(over)
+            self._write(now_ns, slug, over)
+
+    async def find_merges(self) -> None:
+        """Book the pairs that were merged while nobody looked; raises ``RequestFailedError``."""
+        tokens = self.tokens()
+        for token in tokens:
+            await self._gateway.refresh_balance(token)
+        shares, _ = await self.read_balances(tokens)
+        self._book_merges(shares, self._clock.now_ns())
 
     async def read_balances(self, tokens: Sequence[str]) -> tuple[dict[str, int], int]:
         """Return what the venue shows of these tokens, and of the collateral."""

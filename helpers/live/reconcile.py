@@ -83,22 +83,29 @@ class Difference(Message, frozen=True):
         return f"{name}: ours {ours}, venue {from_micros(self.venue_micros):g}"
 
 
-def merged_shares(books: Books, venue_shares: Mapping[str, int]) -> dict[str, int]:
+def merged_shares(
+    books: Books, venue_shares: Mapping[str, int], asked: Mapping[str, int]
+) -> dict[str, int]:
     """Return (market slug, shares) of pairs that were merged into dollars outside our books.
 
     One Up and one Down are always worth a dollar, so where the venue shows the same amount less of
-    both, they were merged (reference H.6): by our own request, or by the wallet's owner.
+    both, they were merged (reference H.6), by our own request or by the wallet's owner. Where we
+    have ``asked`` for so many pairs, a shortage of one side up to that is enough: the owner may
+    have bought the other meanwhile.
     """
     short: dict[str, list[int]] = {}
     for token, position in books.positions:
         if token in venue_shares:
             missing = position.shares_settled_micros - venue_shares[token]
             short.setdefault(position.market, []).append(missing)
-    return {
-        slug: amounts[0]
-        for slug, amounts in short.items()
-        if len(amounts) == len(Outcome) and amounts[0] == amounts[1] > SHARE_DUST_MICROS
-    }
+    found: dict[str, int] = {}
+    for slug, amounts in short.items():
+        if len(amounts) != len(Outcome):
+            continue
+        most = max(amounts)
+        if most > 0 and (min(amounts) == most or most <= asked.get(slug, 0)):
+            found[slug] = most
+    return found
 
 
 def merge_fills(market: Market, shares_micros: int, now_ns: int) -> tuple[Fill, ...]:

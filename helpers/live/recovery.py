@@ -19,6 +19,7 @@ from helpers.domain import (
     ClaimChanged,
     Fill,
     Market,
+    MergeAsked,
     OrderIntent,
     OrderSigned,
     OrderState,
@@ -27,6 +28,7 @@ from helpers.domain import (
     Settled,
 )
 from helpers.live.claims import Claims
+from helpers.live.merger import PendingMerges
 from helpers.live.order import Stage
 from helpers.live.orders import LiveOrders
 
@@ -90,3 +92,11 @@ def restored_claims(
                 # Its own row may not have been written any more.
                 claims.add(body, market, at_ns)
     return claims
+
+
+def restored_merges(checkpoint: Checkpoint, rows: Iterable[Row]) -> PendingMerges:
+    """Return the merges that were asked for and not seen when an earlier run ended."""
+    pending = PendingMerges()
+    pending.take_over(checkpoint.merges)
+    pending.take_over(body for _, _, body in rows if isinstance(body, MergeAsked))
+    return pending

@@ -36,6 +36,8 @@ from helpers.live.reconcile import expected_shares as expected
 from helpers.logs import Log
 
 RETRY_SECONDS: Final = 2.0
+DIFFERS_SECONDS: Final = 15.0
+"""After a difference that was confirmed: a person must look, and is told no more often."""
 ADOPTED: Final = "adopted"
 UNKNOWN_PRICE_MICROS: Final = MICROS // 2
 """Cost of an adopted share where nobody says what was paid; its profit is then a guess, its size
@@ -88,7 +90,8 @@ class VenueStart:
         detail = "the books were not compared with the venue's yet"
         self._holder.hold_entries(HoldCause.RECONCILING, detail, self._clock.now_ns())
         while not await self._try():
-            await asyncio.sleep(RETRY_SECONDS)
+            differs = self._reader.differs
+            await asyncio.sleep(DIFFERS_SECONDS if differs else RETRY_SECONDS)
 
     async def _try(self) -> bool:
         try:
@@ -98,6 +101,7 @@ class VenueStart:
             await self._reader.read_back()
             if self._orders.alive() or self._reader.moving:
                 return False  # an outcome is unknown, or shares are on their way: read again
+            await self._reader.find_merges()
             await self._adopt()
             await self._settle_claims()
             await self._settle_cash()

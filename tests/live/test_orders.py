@@ -179,7 +179,7 @@ def test_unknown_is_not_rejected_until_two_reads_apart_do_not_know_it() -> None:
     (unknown,) = orders.on_reply(order_id(), PostUnknown("ReadTimeout"), NOW_NS)
     assert isinstance(unknown, Unknown)
     assert orders.markets_unknown() == {MARKET.slug}
-    for seconds, ends in ((1, False), (14, False), (16, False), (18, False), (22, True)):
+    for seconds, ends in ((1, False), (14, False), (16, False), (17, False), (19, True)):
         at_ns = NOW_NS + seconds * SECOND
         events = orders.on_read((), (), at_ns, at_ns)
         assert bool(events) is ends, seconds

@@ -102,10 +102,13 @@ def test_pairs_that_left_the_venue_together_were_merged() -> None:
         (DOWN_TOKEN, replace(HELD, outcome=Outcome.DOWN, shares_settled_micros=6 * MICROS)),
     )
     ours = books(positions=both)
-    found = merged_shares(ours, {UP_TOKEN: 4 * MICROS, DOWN_TOKEN: 0})
+    found = merged_shares(ours, {UP_TOKEN: 4 * MICROS, DOWN_TOKEN: 0}, {})
     assert found == {MARKET.slug: 6 * MICROS}
-    assert merged_shares(ours, {UP_TOKEN: 4 * MICROS, DOWN_TOKEN: MICROS}) == {}
-    assert merged_shares(ours, {UP_TOKEN: 4 * MICROS}) == {}, "one of them was not read"
+    uneven = {UP_TOKEN: 4 * MICROS, DOWN_TOKEN: MICROS}
+    assert merged_shares(ours, uneven, {}) == {}
+    assert merged_shares(ours, uneven, {MARKET.slug: 6 * MICROS}) == {MARKET.slug: 6 * MICROS}
+    assert merged_shares(ours, uneven, {MARKET.slug: 5 * MICROS}) == {}
+    assert merged_shares(ours, {UP_TOKEN: 4 * MICROS}, {}) == {}, "one of them was not read"
     sales = merge_fills(MARKET, 6 * MICROS, NOW_NS)
     assert sum(s.shares_micros * s.price_micros // MICROS for s in sales) == 6 * MICROS
     assert {(s.outcome, s.status) for s in sales} == {
