@@ -8,9 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
+from typing import Final
 
 from helpers.clob.eip712 import OrderSigner
 from helpers.domain import Message
+
+_SECRET: Final = re.compile(r"[A-Za-z0-9_+/-]+={0,2}")
+"""Both spellings of base64, as both official clients read both."""
 
 
 class ApiCredentials(Message, frozen=True):
@@ -23,6 +28,10 @@ class ApiCredentials(Message, frozen=True):
     def __repr__(self) -> str:
         """Return no secret."""
         return "ApiCredentials(...)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Return no field: the base class would hand all of them to a pretty printer."""
+        return []
 
 
 class RequestAuth:
@@ -42,11 +51,17 @@ class RequestAuth:
 
     def log_in(self, credentials: ApiCredentials) -> None:
         """Use these credentials from now on; raise ``ValueError`` for a bad secret."""
+        problem = "API secret was not url-safe base64"
+        # Checked here, as the decoder skips what it does not know: half a secret, or none at all,
+        # would sign requests.
+        if _SECRET.fullmatch(credentials.secret) is None:
+            raise ValueError(problem)
         try:
-            self._key = base64.urlsafe_b64decode(credentials.secret)
-        except (binascii.Error, ValueError):
+            key = base64.urlsafe_b64decode(credentials.secret)
+        except binascii.Error:
             # From nothing: the library's text must not quote the secret.
-            raise ValueError("API secret was not url-safe base64") from None
+            raise ValueError(problem) from None
+        self._key = key
         self._passphrase = credentials.passphrase
         self.api_key = credentials.api_key
 

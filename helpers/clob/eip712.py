@@ -7,6 +7,7 @@ show a key, in a repr, an error or an attribute (invariant 11).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from coincurve import PrivateKey, PublicKey
@@ -39,7 +40,9 @@ _AUTH_TYPE: Final = b"ClobAuth(address address,string timestamp,uint256 nonce,st
 _AUTH_MESSAGE: Final = b"This message attests that I control the given wallet"
 _ZERO_WORD: Final = bytes(32)
 _ZERO_TEXT: Final = "0x" + _ZERO_WORD.hex()
-_KEY_HEX_CHARACTERS: Final = 64
+_KEY_DIGITS: Final = re.compile(r"[0-9a-fA-F]{64}")
+_SALT_LIMIT: Final = 2**53
+"""The body carries a salt as a JSON number (reference B.3): a larger one is read as another."""
 _INNER_BYTES: Final = 65
 _ELECTRUM_V: Final = 27
 """Ethereum writes the recovery id plus 27."""
@@ -100,14 +103,20 @@ class OrderSigner:
     def hash(self, terms: OrderTerms) -> HashedOrder:
         """Return an order's id and what is to be signed of it (reference J.1, J.2, J.3).
 
-        Raises ``ValueError`` for a token that is no uint256, ``OverflowError`` for another number
-        that is none.
+        Raises ``ValueError`` for a token that is not written in plain digits or a salt of more than
+        53 bits, as the venue would read another order than the one hashed; ``OverflowError`` for a
+        number that is no uint256.
         """
+        token = terms.token
+        if not (token.isascii() and token.isdigit()):
+            raise ValueError(f"token was {token!r}, expected decimal digits")
+        if terms.salt >= _SALT_LIMIT:
+            raise ValueError(f"salt was {terms.salt}, expected less than 2**53")
         contents = keccak256(
             _ORDER_TYPE_HASH
             + terms.salt.to_bytes(32, "big")
             + self._identity
-            + int(terms.token).to_bytes(32, "big")
+            + int(token).to_bytes(32, "big")
             + terms.maker_micros.to_bytes(32, "big")
             + terms.taker_micros.to_bytes(32, "big")
             + (_SELL_WORD if terms.side is Side.SELL else _ZERO_WORD)
@@ -173,9 +182,9 @@ class OrderSigner:
 
 def _private_key(text: str) -> PrivateKey:
     digits = text.removeprefix("0x").removeprefix("0X")
-    problem = f"private key had {len(digits)} characters, expected 64 hex digits"
-    if len(digits) != _KEY_HEX_CHARACTERS:
-        raise ValueError(problem)
+    # Checked here, as bytes.fromhex skips spaces and a short key is padded to another key.
+    if _KEY_DIGITS.fullmatch(digits) is None:
+        raise ValueError(f"private key had {len(digits)} characters, expected 64 hex digits")
     try:
         return PrivateKey(bytes.fromhex(digits))
     except ValueError:

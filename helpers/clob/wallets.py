@@ -5,6 +5,7 @@ Pure arithmetic over public constants; it holds no key and signs nothing.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from Crypto.Hash import keccak as _keccak
@@ -19,7 +20,7 @@ DEPOSIT_FACTORY: Final = "0x00000000000Fb5C9ADea0298D729A0CB3823Cc07"
 DEPOSIT_IMPLEMENTATION: Final = "0x58CA52ebe0DadfdF531Cde7062e76746de4Db1eB"
 DEPOSIT_BEACON: Final = "0x7A18EDfe055488A3128f01F563e5B479D92ffc3a"
 
-_ADDRESS_HEX_CHARS: Final = 40
+_ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
 _CHECKSUM_NIBBLE: Final = 8
 _PROXY_CODE: Final = (
     "3d3d606380380380913d393d73{factory}5af4602a57600080fd5b602d8060366000396000f3"
@@ -59,11 +60,13 @@ def keccak256(raw: bytes) -> bytes:
 
 
 def address_bytes(address: str) -> bytes:
-    """Return the 20 bytes of an address; raise ``ValueError`` when it is none."""
-    text = address[2:] if address[:2] in ("0x", "0X") else ""
-    if len(text) != _ADDRESS_HEX_CHARS:
-        raise ValueError(f"address was {address!r}, expected 0x and 40 hex digits")
-    return bytes.fromhex(text)
+    """Return the 20 bytes of an address; raise ``ValueError`` when it is none.
+
+    The text is not quoted: a private key may stand where an address belongs (invariant 11).
+    """
+    if _ADDRESS.fullmatch(address) is None:
+        raise ValueError(f"address was {len(address)} characters, expected 0x and 40 hex digits")
+    return bytes.fromhex(address[2:])
 
 
 def checksum_address(raw: bytes) -> str:
