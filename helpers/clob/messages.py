@@ -54,6 +54,10 @@ class SignedOrder(Message, frozen=True):
     body: bytes
     """The exact bytes of POST /order."""
 
+    def __repr__(self) -> str:
+        """Return the id only: the body holds the API key and the signature."""
+        return f"SignedOrder({self.order_id})"
+
 
 class Condition(enum.StrEnum):
     """What an answer says of the venue itself."""

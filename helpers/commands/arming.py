@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpers.clob.auth import ApiCredentials, RequestAuth
 from helpers.clob.eip712 import OrderSigner
 from helpers.clob.wallets import signature_type_of
 from helpers.settings import Settings
@@ -41,7 +42,8 @@ def signer_of(settings: Settings) -> OrderSigner:
     try:
         signer = OrderSigner(key.get_secret_value(), settings.polymarket_wallet, kind)
     except ValueError as error:
-        raise NotArmedError(f"POLYMARKET_PRIVATE_KEY: {error}") from None
+        raise NotArmedError(f"POLYMARKET_PRIVATE_KEY or POLYMARKET_WALLET: {error}") from None
+    _check_credentials(settings, signer)
     own = signature_type_of(signer.wallet, signer.address)
     if own is not None and own != kind:
         raise NotArmedError(
@@ -49,3 +51,24 @@ def signer_of(settings: Settings) -> OrderSigner:
             f"key: set it to {own} (I5)"
         )
     return signer
+
+
+def credentials_of(settings: Settings) -> ApiCredentials | None:
+    """Return the API credentials that are set, ``None`` when they are to be derived."""
+    key, secret = settings.polymarket_api_key, settings.polymarket_api_secret
+    phrase = settings.polymarket_api_passphrase
+    if key is None or secret is None or phrase is None:
+        return None
+    return ApiCredentials(
+        key.get_secret_value(), secret.get_secret_value(), phrase.get_secret_value()
+    )
+
+
+def _check_credentials(settings: Settings, signer: OrderSigner) -> None:
+    credentials = credentials_of(settings)
+    if credentials is None:
+        return
+    try:
+        RequestAuth(signer.address).log_in(credentials)
+    except ValueError as error:
+        raise NotArmedError(f"POLYMARKET_API_SECRET: {error}") from None

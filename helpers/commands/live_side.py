@@ -22,6 +22,7 @@ from helpers.clob.messages import RequestFailedError
 from helpers.clob.rest import ClobRest, new_order_client
 from helpers.clob_executor import ClobExecutor
 from helpers.clock import Clock
+from helpers.commands.arming import credentials_of
 from helpers.commands.composition import Flow, Outlets, Trading
 from helpers.domain import (
     Body,
@@ -271,13 +272,9 @@ class LiveSide:
         )
 
     async def _credentials(self) -> ApiCredentials:
-        settings = self._settings
-        key, secret = settings.polymarket_api_key, settings.polymarket_api_secret
-        phrase = settings.polymarket_api_passphrase
-        if key is not None and secret is not None and phrase is not None:
-            return ApiCredentials(
-                key.get_secret_value(), secret.get_secret_value(), phrase.get_secret_value()
-            )
+        known = credentials_of(self._settings)
+        if known is not None:
+            return known
         while True:
             try:
                 return await self.rest.credentials(self._signer)

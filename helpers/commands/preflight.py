@@ -11,12 +11,12 @@ import random
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
-from helpers.clob.auth import ApiCredentials, RequestAuth
+from helpers.clob.auth import RequestAuth
 from helpers.clob.eip712 import EXCHANGE, OrderSigner
 from helpers.clob.messages import Balance, OrderTerms, OrderType, RequestFailedError
 from helpers.clob.rest import ClobRest, new_order_client
 from helpers.clock import Clock, monotonic_seconds
-from helpers.commands.arming import NotArmedError, signer_of
+from helpers.commands.arming import NotArmedError, credentials_of, signer_of
 from helpers.commands.checks import CheckRow, Look, Problem, SkippedError, look_at, room_to_write
 from helpers.domain import (
     MICROS,
@@ -148,13 +148,8 @@ class Preflight:
     async def _credentials(self) -> str:
         signer, auth = self._needs_wallet()
         fix = "remove POLYMARKET_API_*: they are derived from the key"
-        settings = self._settings
-        key, secret = settings.polymarket_api_key, settings.polymarket_api_secret
-        phrase = settings.polymarket_api_passphrase
-        if key is not None and secret is not None and phrase is not None:
-            values = (v.get_secret_value() for v in (key, secret, phrase))
-            how, credentials = "from the settings", ApiCredentials(*values)
-        else:
+        credentials, how = credentials_of(self._settings), "from the settings"
+        if credentials is None:
             how = "derived from the key"
             credentials = await self._asked(self.rest.credentials(signer), fix)
         try:

@@ -101,14 +101,23 @@ def read_strings(value: Strings | None) -> tuple[str, ...] | None:
         return None
 
 
+_TOKEN_DIGITS_MAXIMUM: Final = 78
+"""Decimal digits of a uint256."""
+
+
 def read_tokens(fields: MarketFields) -> tuple[str, str] | None:
     """Return the two different token ids in the order of the outcomes, or ``None``."""
     tokens = read_strings(fields.clob_token_ids)
     match tokens:
-        case (first, second) if first and second and first != second:
+        case (first, second) if _is_token(first) and _is_token(second) and first != second:
             return first, second
         case _:
             return None
+
+
+def _is_token(text: str) -> bool:
+    # An id that is no uint256 cannot be signed: such a market is not known to us at all.
+    return text.isascii() and text.isdigit() and len(text) <= _TOKEN_DIGITS_MAXIMUM
 
 
 def read_market(fields: MarketFields, named: WindowSlug) -> Market:
