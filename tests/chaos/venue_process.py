@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 
 from helpers.clock import RealClock
@@ -52,4 +53,6 @@ def say(line: object) -> None:
 
 
 if __name__ == "__main__":
+    # Clients are killed on purpose here; each of their sockets would be complained about.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     asyncio.run(serve(int(sys.argv[1])))
