@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from helpers.clob.outcome import OWN_LIMIT_HEADER
+from helpers.clob.outcome import REMAINING_HEADER, header_number
 from helpers.domain import NS_PER_SECOND, Message
 
 SHARE_OF_TIER: Final = 0.8
@@ -92,9 +92,9 @@ class RequestLimits:
 
     def hear(self, bucket: TokenBucket, headers: Mapping[str, str], now_ns: int) -> None:
         """Take in what an answer's headers say of a bucket and of the tier."""
-        remaining = headers.get(OWN_LIMIT_HEADER, "")
-        if remaining.lstrip("-").isdigit():
-            bucket.correct(float(remaining), now_ns)
+        remaining = header_number(headers.get(REMAINING_HEADER, ""))
+        if remaining is not None:
+            bucket.correct(remaining, now_ns)
         tier = headers.get(TIER_HEADER, "").lower()
         if tier in TIERS and tier != self._tier:
             self._tier = tier
