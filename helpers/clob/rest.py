@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import httpx
 import msgspec
@@ -200,7 +200,7 @@ class ClobRest:
     async def version(self) -> int:
         """Return the version of orders the venue takes."""
         body = self._good(await self._request("GET", "/version")).body
-        return decoding.decode(body, dict[str, int], "the version").get("version", 0)
+        return decoding.read_version(body)
 
     async def server_seconds(self) -> int:
         """Return the venue's clock."""
@@ -209,13 +209,12 @@ class ClobRest:
     async def closed_only(self) -> bool:
         """Return whether the account may only close positions (reference H.7)."""
         body = self._good(await self._request("GET", "/auth/ban-status/closed-only")).body
-        return decoding.decode(body, dict[str, bool], "the ban status").get("closed_only", True)
+        return decoding.read_closed_only(body)
 
     async def api_keys(self) -> tuple[str, ...]:
         """Return the ids of the signer's API keys: proof that ours is good."""
         body = self._good(await self._request("GET", "/auth/api-keys")).body
-        found = decoding.decode(body, dict[str, Any], "the API keys").get("apiKeys")
-        return tuple(decoding.decode(msgspec.json.encode(found), list[str], "the API keys"))
+        return decoding.read_api_keys(body)
 
     async def geoblock(self) -> Geoblock:
         """Return what the website says of this address (reference H.7)."""
