@@ -151,12 +151,15 @@ def test_an_unreadable_trade_fails(body: bytes) -> None:
     """A trade that is skipped would be a lost fill."""
     with pytest.raises(RequestFailedError):
         decoding.read_trade(body, PolymarketUserParser(), 7)
+    page = decoding.read_page(b'{"data":[' + body + b'],"next_cursor":"LTE="}', "x")
+    with pytest.raises(RequestFailedError):
+        decoding.read_trade(page.rows[0], PolymarketUserParser(), 7)
 
 
 def test_pages() -> None:
     """Rows and where to go on; nothing after the last (B.2)."""
     first = decoding.read_page(b'{"data":[{},1],"next_cursor":"NTAw","limit":500}', "x")
-    assert (len(first.rows), first.cursor) == (2, "NTAw")
+    assert (first.rows, first.cursor) == ((b"{}", b"1"), "NTAw")
     assert decoding.read_page(b'{"data":[],"next_cursor":"LTE="}', "x").cursor == ""
 
 

@@ -123,7 +123,7 @@ class _CredentialsBody(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """Rows of one page and where the next begins; no cursor after the last."""
 
-    rows: list[msgspec.Raw]
+    rows: tuple[bytes, ...]
     cursor: str
 
 
@@ -132,7 +132,9 @@ def read_page(raw: bytes, what: str) -> Page:
     page = decode(raw, _Page, what)
     if not page.next_cursor:
         raise RequestFailedError(f"{what} had a blank cursor, expected one or {LAST_CURSOR}")
-    return Page(page.data, "" if page.next_cursor == LAST_CURSOR else page.next_cursor)
+    # ``Raw`` claims to be bytes but cannot be sliced or decoded as text.
+    rows = tuple(map(bytes, page.data))
+    return Page(rows, "" if page.next_cursor == LAST_CURSOR else page.next_cursor)
 
 
 def read_open_order(raw: bytes) -> OpenOrder:
