@@ -742,6 +742,31 @@ async def test_every_unreadable_body_raises_the_typed_error(
         await failure(read(at("http://venue.invalid", client)))
 
 
+async def test_credentials_are_created_then_derived() -> None:
+    """The first login creates a key, a later one derives the same; it authenticates (A.5)."""
+    async with served() as world, new_order_client() as client:
+        auth = RequestAuth(SIGNER_OF_TESTS.address)
+        clob = ClobRest(client, world.venue.venues(), auth, DEPOSIT, world.time)
+        created = await clob.credentials(SIGNER_OF_TESTS)
+        assert await clob.credentials(SIGNER_OF_TESTS) == created
+        auth.log_in(created)
+        assert created.api_key in await clob.api_keys()
+
+
+async def test_failed_credentials_are_told() -> None:
+    """Refused, garbled and unreachable logins raise the typed error, without a secret."""
+    async with web() as script, new_order_client() as client:
+        clob = at(script.url, client)
+        script.on("/auth/api-key", answer(401, b'{"error":"Invalid L1 Request headers"}'))
+        failed = await failure(clob.credentials(SIGNER_OF_TESTS))
+        assert (failed.status, failed.condition) == (401, Condition.BAD_CREDENTIALS)
+        script.on("/auth/api-key", answer(200, b'{"apiKey":"k","secret":"hush"}'))
+        assert "hush" not in (await failure(clob.credentials(SIGNER_OF_TESTS))).reason
+    async with new_order_client() as client:
+        failed = await failure(at(closed_port(), client).credentials(SIGNER_OF_TESTS))
+        assert failed.status == 0
+
+
 async def test_an_address_that_is_none_is_told() -> None:
     """An id that makes no URL fails the read by its own error."""
     async with new_order_client() as client:
