@@ -20,7 +20,7 @@ from helpers.clob.messages import (
     RequestFailedError,
     VenuePosition,
 )
-from helpers.domain import FeeSchedule, Side, to_micros
+from helpers.domain import MICROS, FeeSchedule, Side, to_micros
 from helpers.feeds.polymarket_user import PolymarketUserParser, UserTrade
 
 LAST_CURSOR: Final = "LTE="
@@ -49,7 +49,7 @@ class _OrderRow(msgspec.Struct, frozen=True):
 
 class _BalanceBody(msgspec.Struct, frozen=True):
     balance: str | int
-    allowances: dict[str, str | int] = {}
+    allowances: dict[str, str | int]
 
 
 class _CancelBody(msgspec.Struct, frozen=True):
@@ -102,6 +102,18 @@ class _MarketBody(msgspec.Struct, frozen=True):
     itode: bool = False
 
 
+class _VersionBody(msgspec.Struct, frozen=True):
+    version: int
+
+
+class _ClosedOnlyBody(msgspec.Struct, frozen=True):
+    closed_only: bool
+
+
+class _ApiKeysBody(msgspec.Struct, frozen=True):
+    apiKeys: list[str]  # noqa: N815 - the wire's name
+
+
 class _CredentialsBody(msgspec.Struct, frozen=True):
     apiKey: str  # noqa: N815 - the wire's name
     secret: str
@@ -111,30 +123,37 @@ class _CredentialsBody(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """Rows of one page and where the next begins; no cursor after the last."""
 
-    rows: list[msgspec.Raw]
+    rows: tuple[bytes, ...]
     cursor: str
 
 
 def read_page(raw: bytes, what: str) -> Page:
     """Return a page of the CLOB's lists (reference B.2)."""
     page = decode(raw, _Page, what)
-    return Page(page.data, "" if page.next_cursor == LAST_CURSOR else page.next_cursor)
+    if not page.next_cursor:
+        raise RequestFailedError(f"{what} had a blank cursor, expected one or {LAST_CURSOR}")
+    # ``Raw`` claims to be bytes but cannot be sliced or decoded as text.
+    rows = tuple(map(bytes, page.data))
+    return Page(rows, "" if page.next_cursor == LAST_CURSOR else page.next_cursor)
 
 
 def read_open_order(raw: bytes) -> OpenOrder:
     """Return one open order."""
     row = decode(raw, _OrderRow, "an open order")
+    price_micros = _micros(row.price, "price")
+    if not row.id or not 0 < price_micros < MICROS:
+        raise RequestFailedError(f"an open order was {row.id!r} at {row.price!r}, expected 0 to 1")
     return OpenOrder(
         order_id=row.id,
         condition_id=row.market,
         token=row.asset_id,
         side=row.side,
-        price_micros=_micros(row.price, "price"),
+        price_micros=price_micros,
         original_micros=_optional_micros(row.original_size),
         matched_micros=_optional_micros(row.size_matched),
         status=row.status.removeprefix("ORDER_STATUS_"),
         order_type=row.order_type,
-        created_seconds=int(row.created_at or 0),
+        created_seconds=_whole(row.created_at or 0, "created_at"),
     )
 
 
@@ -162,7 +181,7 @@ def read_credentials(raw: bytes) -> ApiCredentials:
     """Return created or derived API credentials; an error never quotes the body."""
     try:
         body = msgspec.json.decode(raw, type=_CredentialsBody)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise RequestFailedError("API credentials could not be read") from None
     return ApiCredentials(body.apiKey, body.secret, body.passphrase)
 
@@ -194,8 +213,8 @@ def read_positions(raw: bytes) -> tuple[tuple[VenuePosition, ...], str]:
             token=row.token_id,
             outcome=row.outcome,
             slug=row.slug,
-            shares_micros=to_micros(row.current_size),
-            average_price_micros=to_micros(row.avg_price),
+            shares_micros=_micros(row.current_size, "current_size"),
+            average_price_micros=_micros(row.avg_price, "avg_price"),
             redeemable=row.redeemable,
         )
         for row in body.data
@@ -208,13 +227,32 @@ def read_positions(raw: bytes) -> tuple[tuple[VenuePosition, ...], str]:
 def read_market(raw: bytes) -> ClobMarket:
     """Return a market's trading facts (reference B.2)."""
     body = decode(raw, _MarketBody, "a market")
+    tick_micros = _micros(body.mts, "tick")
+    rate_ppm = _micros(body.fd.r, "fee rate")
+    if not 0 < tick_micros < MICROS or rate_ppm >= MICROS:
+        raise RequestFailedError(f"tick was {body.mts}, fee rate {body.fd.r}, expected 0 to 1")
     return ClobMarket(
-        minimum_shares_micros=to_micros(body.mos),
-        tick_micros=to_micros(body.mts),
-        fees=FeeSchedule(to_micros(body.fd.r), body.fd.e, body.fd.to),
+        minimum_shares_micros=_micros(body.mos, "minimum size"),
+        tick_micros=tick_micros,
+        fees=FeeSchedule(rate_ppm, body.fd.e, body.fd.to),
         neg_risk=body.nr,
         taker_delay=body.itode,
     )
+
+
+def read_version(raw: bytes) -> int:
+    """Return the version of orders the venue takes (reference B.2)."""
+    return decode(raw, _VersionBody, "the version").version
+
+
+def read_closed_only(raw: bytes) -> bool:
+    """Return whether the account may only close positions (reference B.2)."""
+    return decode(raw, _ClosedOnlyBody, "the ban status").closed_only
+
+
+def read_api_keys(raw: bytes) -> tuple[str, ...]:
+    """Return the ids of the signer's API keys (reference B.2)."""
+    return tuple(decode(raw, _ApiKeysBody, "the API keys").apiKeys)
 
 
 def decode(raw: bytes, kind: type[_Wanted], what: str) -> _Wanted:
@@ -227,9 +265,12 @@ def decode(raw: bytes, kind: type[_Wanted], what: str) -> _Wanted:
 
 def _micros(value: str | float, what: str) -> int:
     try:
-        return to_micros(float(value))
+        micros = to_micros(float(value))
     except (ValueError, OverflowError) as error:
         raise RequestFailedError(f"{what} was {value!r}, expected a number") from error
+    if micros < 0:
+        raise RequestFailedError(f"{what} was {value!r}, expected 0 or more")
+    return micros
 
 
 def _optional_micros(value: str | float) -> int | None:
@@ -238,6 +279,9 @@ def _optional_micros(value: str | float) -> int | None:
 
 def _whole(value: str | int, what: str) -> int:
     try:
-        return int(value)
+        whole = int(value)
     except ValueError as error:
-        raise RequestFailedError(f"{what} was {value!r}, expected a whole number") from error
+        raise RequestFailedError(f"{what} was {value!r:.60}, expected a whole number") from error
+    if whole < 0:
+        raise RequestFailedError(f"{what} was {value!r}, expected 0 or more")
+    return whole

@@ -8,7 +8,10 @@ guess; unknown is reconciled by the order's id, never sent again (I20).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -27,12 +30,16 @@ TOO_EARLY: Final = 425
 SERVER_ERROR: Final = 500
 TEXT_CHARACTERS: Final = 300
 """Of the venue's text kept in a reason."""
-OWN_LIMIT_HEADER: Final = "poly-ratelimit-remaining"
-"""Present when the venue's own limiter answers, which acts before the engine (reference B.6)."""
+OWN_LIMIT_HEADERS: Final = "poly-ratelimit-"
+"""Any of them is there when the venue's own limiter answers, which acts before the engine; each
+comes on its own (reference B.6)."""
+REMAINING_HEADER: Final = "poly-ratelimit-remaining"
 RESET_HEADER: Final = "poly-ratelimit-reset"
 RETRY_AFTER_HEADER: Final = "retry-after"
 DUPLICATED_TEXT: Final = "Duplicated"
 RETRY_SECONDS_MAXIMUM: Final = 3_600.0
+RETRY_DIGITS_MAXIMUM: Final = 9
+"""Of a ``Retry-After`` header that is a number; a longer one is as long as we ever wait."""
 
 CONDITION_OF_TEXT: Final = (
     ("post-only mode", Condition.POST_ONLY),
@@ -78,6 +85,9 @@ class _ErrorBody(msgspec.Struct, frozen=True):
     retry_after_seconds: float = 0.0
 
 
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What a decoder raises for a hostile body: not JSON, no text, nested too deeply."""
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _order_decoder = msgspec.json.Decoder(_OrderBody)
 _error_decoder = msgspec.json.Decoder(_ErrorBody)
 
@@ -85,7 +95,9 @@ _error_decoder = msgspec.json.Decoder(_ErrorBody)
 def post_reply(answer: Answer, order_id: str, now_seconds: int) -> PostReply:
     """Return what an answer to POST /order means for the order of that id."""
     if answer.status == HTTPStatus.OK:
-        return PostReply(_accepted(answer.body, order_id))
+        outcome = _accepted(answer.body, order_id)
+        said = outcome.reason if isinstance(outcome, PostRejected) else ""
+        return PostReply(outcome, condition_of(answer, said))
     text = error_text(answer)
     condition = condition_of(answer, text)
     wait = retry_after_seconds(answer, now_seconds)
@@ -94,9 +106,7 @@ def post_reply(answer: Answer, order_id: str, now_seconds: int) -> PostReply:
         answer.status >= SERVER_ERROR
         or answer.status == TOO_EARLY
         or answer.status < HTTPStatus.BAD_REQUEST
-        or (
-            answer.status == HTTPStatus.TOO_MANY_REQUESTS and OWN_LIMIT_HEADER not in answer.headers
-        )
+        or (answer.status == HTTPStatus.TOO_MANY_REQUESTS and not _is_own_limit(answer))
         or DUPLICATED_TEXT in text
     )
     # A duplicate of what we send once means that the venue has it already.
@@ -123,30 +133,41 @@ def error_text(answer: Answer) -> str:
     """Return the venue's words; the beginning of the body where it is not the venue's JSON."""
     try:
         body = _error_decoder.decode(answer.body)
-    except (msgspec.MsgspecError, UnicodeError):
+    except _UNREADABLE:
         return answer.body[:TEXT_CHARACTERS].decode(errors="replace") or "(no body)"
     text = body.error or body.error_msg or "(no text)"
     return (f"{text} ({body.code})" if body.code else text)[:TEXT_CHARACTERS]
 
 
 def retry_after_seconds(answer: Answer, now_seconds: int) -> float:
-    """Return how long the venue wants to be left alone, 0 where it does not say."""
-    found = [_seconds(answer.headers.get(RETRY_AFTER_HEADER, ""))]
+    """Return how long the venue wants to be left alone, 0 where it does not say.
+
+    Read from ``Retry-After`` in both its forms, the body's ``retry_after_seconds`` (reference B.4)
+    and, where no token remains, the moment of ``Poly-RateLimit-Reset`` (reference B.6).
+    """
+    found = [_wait_seconds(answer.headers.get(RETRY_AFTER_HEADER, ""), now_seconds)]
     try:
         found.append(_error_decoder.decode(answer.body).retry_after_seconds)
-    except (msgspec.MsgspecError, UnicodeError):
+    except _UNREADABLE:
         # Not the venue's JSON: the headers are all there is.
         found.append(0.0)
-    if answer.headers.get(OWN_LIMIT_HEADER, "").startswith(("0", "-")):
-        found.append(_seconds(answer.headers.get(RESET_HEADER, "")) - now_seconds)
+    remaining = header_number(answer.headers.get(REMAINING_HEADER, ""))
+    reset_seconds = header_number(answer.headers.get(RESET_HEADER, ""))
+    if remaining is not None and remaining < 1 and reset_seconds is not None:
+        found.append(reset_seconds - now_seconds)
     return min(RETRY_SECONDS_MAXIMUM, max(0.0, *found))
+
+
+def header_number(text: str) -> float | None:
+    """Return a header's decimal number, ``None`` for any other text; never raises."""
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def _accepted(raw: bytes, order_id: str) -> PostAccepted | PostRejected | PostUnknown:
     try:
         body = _order_decoder.decode(raw)
         making, taking = _micros(body.making_amount), _micros(body.taking_amount)
-    except (msgspec.MsgspecError, UnicodeError, ValueError) as error:
+    except (*_UNREADABLE, ValueError, OverflowError) as error:
         return PostUnknown(f"answer could not be read: {error}")
     if not body.order_id and (body.error_msg or not body.success):
         if DUPLICATED_TEXT in body.error_msg:
@@ -156,6 +177,8 @@ def _accepted(raw: bytes, order_id: str) -> PostAccepted | PostRejected | PostUn
         return PostUnknown(f"answer was for order {body.order_id!r}, expected {order_id}")
     if not body.success or body.error_msg:
         return PostUnknown(f"answer was both an order id and {body.error_msg!r}")
+    if not body.status:
+        return PostUnknown("answer had no status")
     return PostAccepted(order_id, body.status, making, taking, tuple(body.trade_ids or ()))
 
 
@@ -169,5 +192,20 @@ def _micros(amount: str | float) -> int | None:
     return to_micros(value)
 
 
-def _seconds(text: str) -> float:
-    return float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else 0.0
+def _is_own_limit(answer: Answer) -> bool:
+    return any(name.startswith(OWN_LIMIT_HEADERS) for name in answer.headers)
+
+
+def _wait_seconds(retry_after: str, now_seconds: int) -> float:
+    if retry_after.isascii() and retry_after.isdigit():
+        # By length, as ``float`` of a garbled run of digits may be anything.
+        readable = len(retry_after) <= RETRY_DIGITS_MAXIMUM
+        return float(retry_after) if readable else RETRY_SECONDS_MAXIMUM
+    seconds = header_number(retry_after)
+    if seconds is not None:
+        return seconds
+    try:
+        until = parsedate_to_datetime(retry_after)
+        return until.replace(tzinfo=until.tzinfo or UTC).timestamp() - now_seconds
+    except (ValueError, OverflowError):
+        return 0.0  # Said unreadably is not said; the condition alone makes callers wait.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from helpers.clob.outcome import OWN_LIMIT_HEADER
+from helpers.clob.outcome import REMAINING_HEADER, header_number
 from helpers.domain import NS_PER_SECOND, Message
 
 SHARE_OF_TIER: Final = 0.8
@@ -52,8 +52,12 @@ class TokenBucket:
     def wait_seconds(self, cost: float, now_ns: int) -> float:
         """Return how long until ``cost`` can be taken; 0 for now."""
         self._fill(now_ns)
-        closed = max(0, self._closed_until_ns - now_ns) / NS_PER_SECOND
+        closed = self.closed_seconds(now_ns)
         return max(closed, (cost - self._tokens) / self._per_second, 0.0)
+
+    def closed_seconds(self, now_ns: int) -> float:
+        """Return how long the silence that the venue asked for still lasts."""
+        return max(0, self._closed_until_ns - now_ns) / NS_PER_SECOND
 
     def take(self, cost: float, now_ns: int) -> None:
         """Take tokens; the bucket may go below zero for a cost known only afterwards."""
@@ -81,20 +85,33 @@ class TokenBucket:
         self._filled_ns = max(self._filled_ns, now_ns)
 
 
+READS_PER_SECOND: Final = 15.0
+READS_BURST: Final = 50.0
+"""Of the CLOB: at most 200 in any 10 s, the front's limit for balances (reference B.6)."""
+ELSEWHERE_PER_SECOND: Final = 10.0
+ELSEWHERE_BURST: Final = 50.0
+"""Of other hosts: at most 150 in any 10 s, the front's limit for positions (reference B.6)."""
+
+
 class RequestLimits:
-    """The two buckets of one signer."""
+    """The signer's two buckets, and one for reads of the CLOB and one for those elsewhere.
+
+    They are apart so that a read that is refused never holds back a cancellation.
+    """
 
     def __init__(self, tier: str = STANDARD) -> None:
         self._tier = tier
         size = _used(tier)
         self.orders = TokenBucket(size.orders_per_second, size.orders_burst)
         self.cancels = TokenBucket(size.cancels_per_second, size.cancels_burst)
+        self.reads = TokenBucket(READS_PER_SECOND, READS_BURST)
+        self.elsewhere = TokenBucket(ELSEWHERE_PER_SECOND, ELSEWHERE_BURST)
 
     def hear(self, bucket: TokenBucket, headers: Mapping[str, str], now_ns: int) -> None:
         """Take in what an answer's headers say of a bucket and of the tier."""
-        remaining = headers.get(OWN_LIMIT_HEADER, "")
-        if remaining.lstrip("-").isdigit():
-            bucket.correct(float(remaining), now_ns)
+        remaining = header_number(headers.get(REMAINING_HEADER, ""))
+        if remaining is not None:
+            bucket.correct(remaining, now_ns)
         tier = headers.get(TIER_HEADER, "").lower()
         if tier in TIERS and tier != self._tier:
             self._tier = tier

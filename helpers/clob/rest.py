@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import httpx
 import msgspec
@@ -40,7 +40,7 @@ from helpers.clob.outcome import (
     post_reply,
     retry_after_seconds,
 )
-from helpers.clob.rate_limits import RequestLimits
+from helpers.clob.rate_limits import RequestLimits, TokenBucket
 from helpers.clock import Clock
 from helpers.domain import NS_PER_SECOND
 from helpers.feeds.polymarket_user import PolymarketUserParser, UserTrade
@@ -57,8 +57,16 @@ BODY_BYTES_MAXIMUM: Final = 8 << 20
 PAGES_MAXIMUM: Final = 40
 """Of one list: 20,000 rows of 500."""
 LIMIT_WAIT_SECONDS_MAXIMUM: Final = 5.0
-"""Longest wait of a cancellation for our own rate limit."""
+"""Longest wait of a cancellation or read for its turn."""
+LIMIT_WAIT_SECONDS_MINIMUM: Final = 0.001
+"""Least step of such a wait, so that it ends even where the clock stands still."""
+SILENCE_SECONDS_MINIMUM: Final = 1.0
+"""Kept after a 429 that names no wait."""
+NOTHING: Final = (b"", b"null", b"{}", b'""')
+"""Bodies of an order that is not active any more."""
 ORDER_PATH: Final = "/order"
+FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, OSError)
+"""Everything by which a request ends without an answer; ``TimeoutError`` is an ``OSError``."""
 NEVER_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """There was no connection to send anything over: the order cannot have left."""
 
@@ -84,6 +92,7 @@ class ClobRest:
         signature_type: int,
         clock: Clock,
         limits: RequestLimits | None = None,
+        whole_seconds: float = WHOLE_SECONDS,
     ) -> None:
         self._client = client
         self._venues = venues
@@ -91,6 +100,7 @@ class ClobRest:
         self._type = str(signature_type)
         self._clock = clock
         self._limits = limits or RequestLimits()
+        self._whole_seconds = whole_seconds
         self._parser = PolymarketUserParser()
 
     # --- Orders ---------------------------------------------------------------------------------
@@ -107,21 +117,20 @@ class ClobRest:
             answer = await self._ask("POST", ORDER_PATH, body=signed.body)
         except NEVER_SENT as failed:
             return PostReply(PostRejected(f"never sent: {_words(failed)}"))
-        except (httpx.HTTPError, OSError, RequestFailedError) as failed:
+        except (*FAILURES, RequestFailedError) as failed:
             return PostReply(PostUnknown(_words(failed)))
-        self._limits.hear(orders, answer.headers, self._clock.now_ns())
-        reply = post_reply(answer, signed.order_id, self._seconds())
-        if reply.condition is Condition.RATE_LIMITED:
-            orders.close(max(1.0, reply.retry_after_seconds), self._clock.now_ns())
-        return reply
+        self._hear(orders, answer)
+        return post_reply(answer, signed.order_id, self._seconds())
 
     async def cancel(self, order_ids: Sequence[str]) -> CancelReply:
-        """Cancel some orders of ours."""
+        """Cancel some orders of ours; raise ``RequestFailedError`` where nobody knows."""
+        if not order_ids:
+            return CancelReply((), ())
         body = msgspec.json.encode(list(order_ids))
         return await self._cancel("/orders", body, len(order_ids))
 
     async def cancel_all(self) -> CancelReply:
-        """Cancel every order of this API key."""
+        """Cancel every order of this API key; it costs one, and one for each (reference B.6)."""
         reply = await self._cancel("/cancel-all", b"", 1)
         self._limits.cancels.take(len(reply.canceled), self._clock.now_ns())
         return reply
@@ -144,7 +153,7 @@ class ClobRest:
                 answer = await self._exchange(
                     method, self._venues.clob_rest + path, query=None, body=b"", headers=headers
                 )
-            except (httpx.HTTPError, OSError) as failed:
+            except FAILURES as failed:
                 raise RequestFailedError(f"{method} {path}: {_words(failed)}") from failed
             if method == "POST" and answer.status == HTTPStatus.BAD_REQUEST:
                 continue  # there are some already
@@ -161,11 +170,18 @@ class ClobRest:
 
     async def order(self, order_id: str) -> OpenOrder | None:
         """Return an order while it is active, ``None`` after (reference B.2)."""
-        answer = await self._request("GET", f"/data/order/{order_id}")
-        if answer.status == HTTPStatus.NOT_FOUND:
+        try:
+            body = await self._read(f"/data/order/{order_id}")
+        except RequestFailedError as failed:
+            if failed.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        if body.strip() in NOTHING:
             return None
-        body = self._good(answer).body
-        return None if body.strip() in (b"", b"null", b"{}") else decoding.read_open_order(body)
+        order = decoding.read_open_order(body)
+        if order.order_id.lower() != order_id.lower():
+            raise RequestFailedError(f"answer was order {order.order_id!r}, expected {order_id}")
+        return order
 
     async def trades(
         self, *, after_seconds: int = 0, condition_id: str = "", trade_id: str = ""
@@ -183,44 +199,37 @@ class ClobRest:
 
     async def balance(self, token: str = "") -> Balance:
         """Return what the wallet has of a token, of the collateral without one (reference H.3)."""
-        answer = await self._request("GET", "/balance-allowance", query=self._asset(token))
-        return decoding.read_balance(self._good(answer).body)
+        body = await self._read("/balance-allowance", self._asset(token))
+        return decoding.read_balance(body)
 
     async def refresh_balance(self, token: str = "") -> None:
         """Let the venue look at the chain again (reference H.3, I2)."""
-        path = "/balance-allowance/update"
-        self._good(await self._request("GET", path, query=self._asset(token)))
+        await self._read("/balance-allowance/update", self._asset(token))
 
     async def market(self, condition_id: str) -> ClobMarket:
         """Return a market's trading facts."""
-        return decoding.read_market(
-            self._good(await self._request("GET", f"/clob-markets/{condition_id}")).body
-        )
+        return decoding.read_market(await self._read(f"/clob-markets/{condition_id}"))
 
     async def version(self) -> int:
         """Return the version of orders the venue takes."""
-        body = self._good(await self._request("GET", "/version")).body
-        return decoding.decode(body, dict[str, int], "the version").get("version", 0)
+        return decoding.read_version(await self._read("/version"))
 
     async def server_seconds(self) -> int:
         """Return the venue's clock."""
-        return decoding.decode(self._good(await self._request("GET", "/time")).body, int, "time")
+        return decoding.decode(await self._read("/time"), int, "time")
 
     async def closed_only(self) -> bool:
         """Return whether the account may only close positions (reference H.7)."""
-        body = self._good(await self._request("GET", "/auth/ban-status/closed-only")).body
-        return decoding.decode(body, dict[str, bool], "the ban status").get("closed_only", True)
+        return decoding.read_closed_only(await self._read("/auth/ban-status/closed-only"))
 
     async def api_keys(self) -> tuple[str, ...]:
         """Return the ids of the signer's API keys: proof that ours is good."""
-        body = self._good(await self._request("GET", "/auth/api-keys")).body
-        found = decoding.decode(body, dict[str, Any], "the API keys").get("apiKeys")
-        return tuple(decoding.decode(msgspec.json.encode(found), list[str], "the API keys"))
+        return decoding.read_api_keys(await self._read("/auth/api-keys"))
 
     async def geoblock(self) -> Geoblock:
         """Return what the website says of this address (reference H.7)."""
         url = f"{self._venues.polymarket_website}/api/geoblock"
-        return decoding.read_geoblock(self._good(await self._get(url, {})).body)
+        return decoding.read_geoblock(await self._read_elsewhere(url, {}))
 
     async def positions(self, wallet: str) -> tuple[VenuePosition, ...]:
         """Return every position of a wallet, as the Data API has it: late by minutes."""
@@ -229,7 +238,7 @@ class ClobRest:
         cursor = ""
         for _ in range(PAGES_MAXIMUM):
             query = {"user": wallet, **({"cursor": cursor} if cursor else {})}
-            rows, cursor = decoding.read_positions(self._good(await self._get(url, query)).body)
+            rows, cursor = decoding.read_positions(await self._read_elsewhere(url, query))
             found.extend(rows)
             if not cursor:
                 return tuple(found)
@@ -237,11 +246,12 @@ class ClobRest:
 
     # --- Transport ------------------------------------------------------------------------------
 
-    async def _rows(self, path: str, query: Mapping[str, str]) -> AsyncIterator[msgspec.Raw]:
+    async def _rows(self, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         cursor = decoding.FIRST_CURSOR
         for _ in range(PAGES_MAXIMUM):
-            answer = await self._request("GET", path, query={**query, "next_cursor": cursor})
-            page = decoding.read_page(self._good(answer).body, path)
+            page = decoding.read_page(
+                await self._read(path, {**query, "next_cursor": cursor}), path
+            )
             for row in page.rows:
                 yield row
             cursor = page.cursor
@@ -250,24 +260,53 @@ class ClobRest:
         raise RequestFailedError(f"{path} had over {PAGES_MAXIMUM} pages")
 
     async def _cancel(self, path: str, body: bytes, cost: int) -> CancelReply:
-        cancels = self._limits.cancels
-        wait = cancels.wait_seconds(cost, self._clock.now_ns())
-        if wait > LIMIT_WAIT_SECONDS_MAXIMUM:
-            reason = f"our rate limit: {wait:.1f} s to wait"
-            raise RequestFailedError(reason, 0, Condition.RATE_LIMITED, wait)
-        if wait:
-            await asyncio.sleep(wait)
-        cancels.take(cost, self._clock.now_ns())
+        await self._turn(self._limits.cancels, cost)
         answer = await self._request("DELETE", path, body=body)
-        self._limits.hear(cancels, answer.headers, self._clock.now_ns())
+        self._hear(self._limits.cancels, answer)
         return decoding.read_cancel(self._good(answer).body)
+
+    async def _read(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        await self._turn(self._limits.reads, 1)
+        answer = await self._request("GET", path, query=query)
+        self._hear(self._limits.reads, answer)
+        return self._good(answer).body
+
+    async def _read_elsewhere(self, url: str, query: Mapping[str, str]) -> bytes:
+        await self._turn(self._limits.elsewhere, 1)
+        try:
+            answer = await self._exchange("GET", url, query=query, body=b"", headers={})
+        except FAILURES as failed:
+            raise RequestFailedError(f"GET {url}: {_words(failed)}") from failed
+        self._hear(self._limits.elsewhere, answer)
+        return self._good(answer).body
+
+    async def _turn(self, bucket: TokenBucket, cost: float) -> None:
+        now_ns = self._clock.now_ns()
+        waited = wait = bucket.wait_seconds(cost, now_ns)
+        if wait <= LIMIT_WAIT_SECONDS_MAXIMUM:
+            bucket.take(cost, now_ns)  # reserved: whoever asks next waits behind us
+        while wait:
+            if waited > LIMIT_WAIT_SECONDS_MAXIMUM:
+                reason = f"our rate limit: never sent, {wait:.1f} s to wait"
+                raise RequestFailedError(reason, 0, Condition.RATE_LIMITED, wait)
+            await asyncio.sleep(max(wait, LIMIT_WAIT_SECONDS_MINIMUM))
+            # Another answer may have asked for silence meanwhile.
+            wait = bucket.closed_seconds(self._clock.now_ns())
+            waited += max(wait, LIMIT_WAIT_SECONDS_MINIMUM)
+
+    def _hear(self, bucket: TokenBucket, answer: Answer) -> None:
+        now_ns = self._clock.now_ns()
+        self._limits.hear(bucket, answer.headers, now_ns)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            asked = retry_after_seconds(answer, now_ns // NS_PER_SECOND)
+            bucket.close(max(SILENCE_SECONDS_MINIMUM, asked), now_ns)
 
     async def _request(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
         try:
             return await self._ask(method, path, query=query, body=body)
-        except (httpx.HTTPError, OSError) as failed:
+        except FAILURES as failed:
             raise RequestFailedError(f"{method} {path}: {_words(failed)}") from failed
 
     async def _ask(
@@ -279,12 +318,6 @@ class ClobRest:
         url = self._venues.clob_rest + path
         return await self._exchange(method, url, query=query, body=body, headers=headers)
 
-    async def _get(self, url: str, query: Mapping[str, str]) -> Answer:
-        try:
-            return await self._exchange("GET", url, query=query, body=b"", headers={})
-        except (httpx.HTTPError, OSError) as failed:
-            raise RequestFailedError(f"GET {url}: {_words(failed)}") from failed
-
     async def _exchange(
         self,
         method: str,
@@ -294,7 +327,7 @@ class ClobRest:
         body: bytes,
         headers: dict[str, str],
     ) -> Answer:
-        async with asyncio.timeout(WHOLE_SECONDS):
+        async with asyncio.timeout(self._whole_seconds):
             async with self._client.stream(
                 method, url, params=query or None, content=body or None, headers=headers
             ) as response:
