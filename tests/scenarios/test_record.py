@@ -87,7 +87,7 @@ def frames() -> Iterator[TapeFrame]:
     assert (faults.truncated, faults.corrupt, faults.malformed_lines) == (0, 0, 0)
 
 
-def test_a_recorded_world_is_replayed_and_traded() -> None:
+def test_a_recorded_world_is_replayed_and_traded(capsys: pytest.CaptureFixture[str]) -> None:
     """The tape has every source in order, and the ordinary replay decides and trades on it."""
     code, _, _ = recorded(120.0)
     assert code == 0
@@ -96,6 +96,7 @@ def test_a_recorded_world_is_replayed_and_traded() -> None:
     assert 119e9 < stamps[-1] - stamps[0] <= 120e9
     assert {frame.source_text for frame in frames()} >= RECORDED
     assert replay.main(["backups/tapes", "--quiet", "--strategy", "momentum"]) == 0
+    assert "malformed" not in capsys.readouterr().out
     (run,) = list_runs(Path("backups/journal"))
     rows = [row.body for row in read_journal(run.path)]
     decisions = [row for row in rows if isinstance(row, Decision)]
