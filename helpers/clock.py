@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+from helpers.domain import NS_PER_SECOND
 
 
 class Clock(Protocol):
@@ -71,3 +74,31 @@ def system_seconds() -> float:
 def pause_seconds(seconds: float) -> None:
     """Wait. For commands that pace a replay; nothing that runs on an event loop may call it."""
     time.sleep(seconds)
+
+
+class Pace:
+    """Lets recorded moments come at a multiple of real time; what is late is not waited for."""
+
+    def __init__(
+        self,
+        speed: float,
+        seconds: Callable[[], float] = system_seconds,
+        pause: Callable[[float], None] = pause_seconds,
+    ) -> None:
+        """Take recorded seconds in a real one, what tells real seconds, and what waits them."""
+        if not speed > 0:
+            raise ValueError(f"speed was {speed}, expected above 0")
+        self._speed = speed
+        self._seconds = seconds
+        self._pause = pause
+        self._start: tuple[int, float] | None = None
+
+    def wait_for(self, at_ns: int) -> None:
+        """Wait until a moment is due; the first one asked for is due at once."""
+        if self._start is None:
+            self._start = (at_ns, self._seconds())
+        start_ns, began_seconds = self._start
+        due_seconds = began_seconds + (at_ns - start_ns) / NS_PER_SECOND / self._speed
+        left_seconds = due_seconds - self._seconds()
+        if left_seconds > 0:
+            self._pause(left_seconds)

@@ -21,7 +21,10 @@ class FaultProxy:
         self._target = (host, port)
         self._cut = False
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving = 0
+        self._idle = asyncio.Event()
+        # A dict as an ordered set: a cut resets connections in the order they came.
+        self._writers: dict[asyncio.StreamWriter, None] = {}
 
     @property
     def port(self) -> int:
@@ -37,8 +40,9 @@ class FaultProxy:
     async def stop(self) -> None:
         """Close the listener and every connection."""
         self.cut()
-        while self._writers:
-            await asyncio.sleep(0)
+        while self._serving:
+            self._idle.clear()
+            await self._idle.wait()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -56,16 +60,28 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        self._serving += 1
+        try:
+            await self._carry(reader, writer)
+        finally:
+            self._serving -= 1
+            self._idle.set()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
-            writer.transport.abort()
+            await _reset(writer)
             return
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
         except OSError:
-            writer.transport.abort()  # The server behind is gone: so is the connection.
+            await _reset(writer)  # The server behind is gone: so is the connection.
             return
-        pair = {writer, far_writer}
-        self._writers |= pair
+        if self._cut:  # The outage began while the server was called.
+            await _reset(writer)
+            await _reset(far_writer)
+            return
+        pair = (writer, far_writer)
+        self._writers |= dict.fromkeys(pair)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._pump(reader, far_writer))
@@ -73,7 +89,7 @@ class FaultProxy:
         finally:
             for end in pair:
                 await _close(end)
-            self._writers -= pair
+                self._writers.pop(end, None)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -93,3 +109,8 @@ async def _close(writer: asyncio.StreamWriter) -> None:
         await writer.wait_closed()
     except OSError:
         writer.transport.abort()  # It was reset: there is nothing left to close in order.
+
+
+async def _reset(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    await _close(writer)

@@ -22,6 +22,7 @@ from helpers.domain import (
     StrikeRung,
 )
 from helpers.feeds.ingest import Ingest, WorkerEvent, encode_rest, encode_worker_event
+from helpers.recorder import FIRST_LINE
 from tests.feed_parsing import HOSTILE
 from tests.shared import shared_file
 
@@ -61,6 +62,10 @@ def test_worker_events_survive_a_tape(event: WorkerEvent) -> None:
         ('{"kind":"rebooted","event":{}}', "worker unknown:rebooted"),
         ('{"kind":"connected","event":{"source":"mars","received_ns":1}}', "worker malformed:line"),
         ("{}", "worker malformed:line"),
+        ('{"kind":"connected"}', "worker malformed:line"),
+        ('{"event":"tape_begun","format":2}', "worker unknown:tape_begun"),
+        ('{"event":"tape_burnt"}', "worker unknown:tape_burnt"),
+        ('{"event":"tape_overflow","dropped":-5}', "worker unknown:tape_overflow"),
     ],
 )
 def test_other_worker_lines_are_counted(raw: str, name: str) -> None:
@@ -68,6 +73,17 @@ def test_other_worker_lines_are_counted(raw: str, name: str) -> None:
     ingest = Ingest()
     assert list(ingest.parse(Source.WORKER, raw, 9)) == []
     assert ingest.skipped_rows() == ((name, 1),)
+
+
+def test_what_the_recorder_says_of_a_tape_is_understood() -> None:
+    """The first line is nothing malformed, and frames that were dropped are told by number."""
+    ingest = Ingest()
+    for raw in (FIRST_LINE, '{"event":"tape_overflow","dropped":5}'):
+        assert list(ingest.parse(Source.WORKER, raw, 9)) == []
+    assert ingest.skipped_rows() == (
+        ("worker ignored:tape_begun", 1),
+        ("worker unrecorded:frames", 5),
+    )
 
 
 def test_rest_answers_from_a_tape() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -130,6 +131,45 @@ async def test_requests_to_one_host_keep_their_distance() -> None:
         started = monotonic_seconds()
         await asyncio.gather(*(venue.get(f"{server.url}/{number}") for number in range(4)))
         assert monotonic_seconds() - started >= 0.09
+
+
+class _Keeping(asyncio.Protocol):
+    """An HTTP server that keeps its connections open."""
+
+    def __init__(self, opened: list[asyncio.Transport], ended: asyncio.Semaphore) -> None:
+        self._opened = opened
+        self._ended = ended
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._opened.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        assert data.endswith(b"\r\n\r\n")
+        self._opened[-1].write(answer(200, b"[]").replace(b"Connection: close\r\n", b""))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended.release()
+
+
+async def test_an_idle_connection_is_kept_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polls half a minute apart share a connection; after more than a minute it is a new one."""
+    opened: list[asyncio.Transport] = []
+    ended = asyncio.Semaphore(0)
+    later_seconds, real = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + later_seconds)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Keeping(opened, ended), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, new_client() as client:
+        venue = VenueHttp(client, RealClock(), HttpTimings(host_interval_seconds=0.0))
+        for idle_seconds, connections in ((0.0, 1), (30.0, 1), (50.0, 1), (65.0, 2)):
+            later_seconds += idle_seconds
+            assert (await venue.get(url)).body == b"[]"
+            assert len(opened) == connections
+        await client.aclose()
+        for _ in opened:
+            await ended.acquire()
 
 
 def test_the_next_minute_is_at_most_a_minute_away() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import random
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,8 @@ from helpers.commands.run import (
     leaves,
     new_event_loop,
 )
-from helpers.domain import Connected, Market, MarketResolved, Source
-from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
+from helpers.domain import Connected, Market, Source
+from helpers.feeds.ingest import WorkerEvent, encode_worker_event
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
 from helpers.logs import Log, Tag, logger
@@ -40,7 +41,7 @@ class _Enough(Exception):  # noqa: N818
 def main(arguments: list[str]) -> int:
     """Record until stopped; see the README for exit codes."""
     parser = argparse.ArgumentParser(prog="worker.py record", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=0.0, help="end after so long; 0: never")
+    parser.add_argument("--minutes", type=_minutes, default=0.0, help="end after so long; 0: never")
     options = parser.parse_args(arguments)
     try:
         settings = load_settings()
@@ -56,22 +57,41 @@ def main(arguments: list[str]) -> int:
         secrets=settings.secrets(),
     )
     try:
-        return record(settings, clock, Venues(), random.Random(), options.minutes * 60.0)
+        recording = record(settings, clock, Venues(), random.Random(), options.minutes * 60.0)
+        return supervise(recording, new_event_loop)
     finally:
         lines.close()
 
 
-def record(
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0.0 <= minutes < math.inf:
+        raise argparse.ArgumentTypeError(f"was {text}, expected a number of minutes, or 0")
+    return minutes
+
+
+async def record(
     settings: Settings, clock: Clock, venues: Venues, rng: random.Random, seconds: float
+) -> None:
+    """Record for some seconds (0: until a signal).
+
+    Raises ``TapeError`` when the tape cannot be written, and a group of ``NoFastMarket`` or
+    ``VenueRefused`` when the venues cannot be had.
+    """
+    recording = _Recording(settings.tape_directory / TAPE_NAME, clock)
+    await recording.run(settings, venues, rng, seconds)
+
+
+def supervise(
+    recording: Coroutine[object, object, None],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> int:
-    """Record for some seconds (0: until a signal) and return the exit code."""
+    """Run a recording to its end on a new loop, close it, and return the exit code."""
     log = logger(Tag.FEED)
-    path = settings.tape_directory / TAPE_NAME
     code = 0
     try:
-        recording = _Recording(path, clock, log)
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(recording.run(settings, venues, rng, seconds))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(recording)
     except* (NoFastMarket, VenueRefused) as group:
         for error in leaves(group):
             log.error("venue_unavailable", why=str(error))
@@ -84,14 +104,13 @@ def record(
 
 
 class _Recording:
-    """A sink that writes every frame and follows resolutions."""
+    """A sink that writes every frame."""
 
-    def __init__(self, path: Path, clock: Clock, log: Log) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
-        self._log = log
-        self._tape = TapeWriter(path)
+        self._log: Log = logger(Tag.FEED)
         self._path = path
-        self._gamma = Ingest()
+        self._tape = TapeWriter(path)
         self._frames = 0
         self._now_ns = 0
 
@@ -99,8 +118,8 @@ class _Recording:
         self, settings: Settings, venues: Venues, rng: random.Random, seconds: float
     ) -> None:
         self.on_worker_event(Connected(Source.WORKER, self._clock.now_ns()))
+        # Nothing is held, so a window's tokens are given up soon after its close, resolved or not.
         feeds = LiveFeeds(settings, self, _nothing_held, venues=venues, clock=self._clock, rng=rng)
-        self._feeds = feeds
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -121,10 +140,6 @@ class _Recording:
         self._frames += 1
         text = raw if isinstance(raw, str) else raw.decode(errors="replace")
         self._tape.write(self._now_ns, source, text)
-        if source is Source.POLYMARKET_MARKET and "market_resolved" in text:
-            for event in self._gamma.parse(source, raw, received_ns):
-                if isinstance(event, MarketResolved):
-                    self._feeds.directory.note_resolved(event.condition_id)
 
     def on_worker_event(self, event: WorkerEvent) -> None:
         """Write an event of our own."""

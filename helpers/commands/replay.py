@@ -13,7 +13,7 @@ from typing import Final
 
 from db.journal import Journal, JournalError
 from helpers import logs
-from helpers.clock import SimulatedClock, monotonic_seconds, pause_seconds
+from helpers.clock import Pace, SimulatedClock, monotonic_seconds
 from helpers.commands.closing_table import closing_table
 from helpers.commands.composition import Flow, build_flow, finish, run_started
 from helpers.commands.config import report_settings_error, warn_unknown_names
@@ -106,7 +106,7 @@ def _play_all(
         started = run_started(settings, flow.strategy, f"replay-{name}", name)
         flow.outlets.write(first.received_ns, "", started)
         began = monotonic_seconds()
-        player = Player(flow, clock, options.speed)
+        player = Player(flow, clock, Pace(options.speed) if options.speed else None)
         player.play(first)
         for frame in rest:
             player.play(frame)
@@ -118,13 +118,12 @@ def _play_all(
 
 
 class Player:
-    """Feeds frames to the engine, at a multiple of real time or as fast as it goes."""
+    """Feeds frames to the engine, at a pace or as fast as it goes."""
 
-    def __init__(self, flow: Flow, clock: SimulatedClock, speed: float) -> None:
+    def __init__(self, flow: Flow, clock: SimulatedClock, pace: Pace | None) -> None:
         self._engine = flow.engine
         self._clock = clock
-        self._speed = speed
-        self._start: tuple[int, float] | None = None
+        self._pace = pace
         self.ingest = Ingest()
         self.frames = 0
         self.unknown_sources = 0
@@ -133,8 +132,8 @@ class Player:
     def play(self, frame: TapeFrame) -> None:
         """Play one frame at its time."""
         now_ns = frame.received_ns
-        if self._speed:
-            self._wait_for(now_ns)
+        if self._pace is not None:
+            self._pace.wait_for(now_ns)
         self.frames += 1
         self.first_ns = self.first_ns or now_ns
         self.last_ns = now_ns
@@ -146,15 +145,6 @@ class Player:
         on_event = self._engine.on_event
         for event in self.ingest.parse(source, frame.raw, now_ns):
             on_event(event)
-
-    def _wait_for(self, now_ns: int) -> None:
-        if self._start is None:
-            self._start = (now_ns, monotonic_seconds())
-        start_ns, began = self._start
-        due = began + (now_ns - start_ns) / NS_PER_SECOND / self._speed
-        wait = due - monotonic_seconds()
-        if wait > 0:
-            pause_seconds(wait)
 
 
 def _print_closing(

@@ -30,6 +30,10 @@ FORBIDDEN_SECONDS: Final = 900.0
 """After a 403: firewalls count by minutes, and a region's no does not change soon."""
 WEIGHT_HEADER: Final = "X-MBX-USED-WEIGHT-1M"
 CONNECTIONS_MAXIMUM: Final = 16
+KEEPALIVE_SECONDS: Final = 60.0
+"""How long an idle connection is kept. It is longer than the pauses between our polls, so that
+they need no new TLS handshake; httpx's 5 s of real time would also decide, in simulated time,
+how many connections a run opens."""
 
 
 class HttpTimings(Message, frozen=True):
@@ -154,7 +158,9 @@ def new_client(timings: HttpTimings | None = None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers={"User-Agent": USER_AGENT},
         timeout=httpx.Timeout(used.read_seconds, connect=used.connect_seconds),
-        limits=httpx.Limits(max_connections=CONNECTIONS_MAXIMUM),
+        limits=httpx.Limits(
+            max_connections=CONNECTIONS_MAXIMUM, keepalive_expiry=KEEPALIVE_SECONDS
+        ),
         follow_redirects=False,
         trust_env=False,
     )

@@ -6,11 +6,11 @@ Frames are recorded like any other; the ones we send hold credentials and never 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from helpers.domain import Asset, Message, Source
-from helpers.feeds.reference_price import auth_frame, subscribe_frame
+from helpers.feeds.reference_price import auth_frame, subscribe_frame, subscribe_frames
 from helpers.feeds.subscription import Endpoint, FixedSubscription
 from helpers.venues import Venues
 
@@ -43,24 +43,27 @@ class ReferenceFeed(Message, frozen=True):
 
 
 class _Subscription(FixedSubscription):
-    """Asks for the prices once more when the first request came before the login was done."""
+    """Asks for a stream once more: the first request may have come before the login was done."""
 
-    def __init__(self, names: frozenset[str], login: str, subscribe: str) -> None:
-        super().__init__(names, (login, subscribe))
-        self._subscribe = subscribe
-        self._asked_again = False
+    def __init__(self, login: str, subscribe: str, single: Mapping[str, str]) -> None:
+        super().__init__(frozenset(single), (login, subscribe))
+        self._single = single
+        self._asked_again: set[str] = set()
 
     def opening_frames(self, names: frozenset[str], /) -> tuple[str, ...]:
         """Return login and request of a fresh socket."""
-        self._asked_again = False
+        self._asked_again.clear()
         return super().opening_frames(names)
 
     def second_try(self, name: str, /) -> tuple[str, ...]:
-        """Return the request once a socket, then nothing: a new socket logs in again."""
-        if self._asked_again:
+        """Return the stream's own request once a socket, then nothing: a new socket logs in again.
+
+        Each stream has its own try, as all of them miss their deadline in one look.
+        """
+        if name in self._asked_again:
             return super().second_try(name)
-        self._asked_again = True
-        return (self._subscribe,)
+        self._asked_again.add(name)
+        return (self._single[name],)
 
 
 def streams_in(raw: bytes) -> Sequence[str]:
@@ -82,10 +85,6 @@ def reference_feed(
         silence_seconds=SILENCE_SECONDS,
         first_data_seconds=FIRST_DATA_SECONDS,
     )
-    names = frozenset(
-        f"{channel}:{asset.lower()}usd"
-        for asset in assets
-        for channel in ("price.crypto.twap", "price.crypto")
-    )
     login = auth_frame(credentials.key, credentials.secret, credentials.passphrase)
-    return ReferenceFeed(endpoint, _Subscription(names, login, subscribe_frame(assets)))
+    single = subscribe_frames(assets)
+    return ReferenceFeed(endpoint, _Subscription(login, subscribe_frame(assets), single))

@@ -166,13 +166,28 @@ def auth_frame(api_key: str, secret: str, passphrase: str) -> str:
 
 def subscribe_frame(assets: Iterable[Asset]) -> str:
     """Return the frame that asks PolyBolt for each asset's 60 s TWAP and Chainlink spot."""
-    subscriptions: list[dict[str, object]] = []
-    for asset in assets:
-        symbol = f"{asset.lower()}usd"
-        twap = {"symbol": symbol, "window_seconds": SETTLEMENT_WINDOW_SECONDS}
-        subscriptions.append({"channel": _TWAP_CHANNEL, "filter": twap})
-        spot = {"symbol": symbol, "provider": "chainlink"}
-        subscriptions.append({"channel": _SPOT_CHANNEL, "filter": spot})
+    return _subscribe([stream for asset in assets for stream in _streams(asset)])
+
+
+def subscribe_frames(assets: Iterable[Asset]) -> Mapping[str, str]:
+    """Return a frame for each single stream, by channel, colon and symbol."""
+    return {
+        f"{channel}:{filters['symbol']}": _subscribe([(channel, filters)])
+        for asset in assets
+        for channel, filters in _streams(asset)
+    }
+
+
+def _streams(asset: Asset) -> tuple[tuple[str, dict[str, object]], ...]:
+    symbol = f"{asset.lower()}usd"
+    return (
+        (_TWAP_CHANNEL, {"symbol": symbol, "window_seconds": SETTLEMENT_WINDOW_SECONDS}),
+        (_SPOT_CHANNEL, {"symbol": symbol, "provider": "chainlink"}),
+    )
+
+
+def _subscribe(streams: list[tuple[str, dict[str, object]]]) -> str:
+    subscriptions = [{"channel": channel, "filter": filters} for channel, filters in streams]
     frame = {"op": "subscribe", "rid": "prices", "subscriptions": subscriptions}
     return msgspec.json.encode(frame).decode()
 

@@ -17,7 +17,8 @@ class Skipped:
 
     Names read ``reason:kind``. The reasons are ``malformed`` (not what the reference says),
     ``unknown`` (a kind or fact we do not know), ``ignored`` (known and not needed), ``repaired``
-    (used, without its unreadable part) and ``control`` (answers to what we sent).
+    (used, without its unreadable part), ``control`` (answers to what we sent) and ``unrecorded``
+    (frames that the tape's writer had to drop).
     """
 
     def __init__(self) -> None:

@@ -16,9 +16,20 @@ WorkerEvent = Connected | Disconnected | FastSourceChosen | StrikeKnown
 """Events that come from no venue's frame."""
 
 
+TAPE_FORMAT: Final = 1
+"""What the recorder says it writes, in the first line of every file."""
+
+
 class _Line(Struct, frozen=True):
-    kind: str
-    event: Raw
+    kind: str = ""
+    """Empty in the recorder's own lines, where ``event`` is a name."""
+    event: Raw = Raw()
+
+
+class _TapeLine(Struct, frozen=True):
+    event: str
+    format: int = TAPE_FORMAT
+    dropped: int = 0
 
 
 _NAMES: Final[Mapping[type, str]] = {
@@ -41,6 +52,7 @@ class WorkerLineParser:
     def __init__(self) -> None:
         self.skipped = Skipped()
         self._decode_line = msgspec.json.Decoder(_Line).decode
+        self._decode_tape_line = msgspec.json.Decoder(_TapeLine).decode
         self._decode: Mapping[str, Callable[[Raw], WorkerEvent]] = {
             "connected": msgspec.json.Decoder(Connected).decode,
             "disconnected": msgspec.json.Decoder(Disconnected).decode,
@@ -52,6 +64,9 @@ class WorkerLineParser:
         """Return the event of one line, with the time it was made at; never raises."""
         try:
             line = self._decode_line(raw)
+            if not line.kind:
+                self._count_tape_line(self._decode_tape_line(raw))
+                return ()
             decode = self._decode.get(line.kind)
             if decode is None:
                 self.skipped.count(f"unknown:{line.kind}")
@@ -60,3 +75,11 @@ class WorkerLineParser:
         except UNREADABLE:
             self.skipped.count("malformed:line")
             return ()
+
+    def _count_tape_line(self, line: _TapeLine) -> None:
+        if line.event == "tape_begun" and line.format == TAPE_FORMAT:
+            self.skipped.count("ignored:tape_begun")
+        elif line.event == "tape_overflow" and line.dropped > 0:
+            self.skipped.count("unrecorded:frames", line.dropped)
+        else:
+            self.skipped.count(f"unknown:{line.event}")

@@ -111,9 +111,7 @@ class _Refusing:
         surface, _, what = kind.partition(":")
         status = self._refusals.get(Surface(surface), 0)
         if status and what == "handshake":
-            return Answer(
-                status, '{"code":0,"msg":"Service unavailable from a restricted location"}'
-            )
+            return Answer(status, RESTRICTED)
         return self._inner.incoming(connection_id, kind)
 
 
@@ -130,7 +128,8 @@ class Coinbase:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self._sessions: set[CoinbaseSession] = set()
+        # A dict as an ordered set: whoever came first is served first, in every run.
+        self._sessions: dict[CoinbaseSession, None] = {}
         self._last: dict[str, str] = {}
 
     def route(self) -> WebSocketRoute:
@@ -160,11 +159,11 @@ class Coinbase:
 
     def remove(self, session: CoinbaseSession) -> None:
         """Forget a client."""
-        self._sessions.discard(session)
+        self._sessions.pop(session, None)
 
     def _open(self, outbox: Outbox) -> CoinbaseSession:
         session = CoinbaseSession(outbox, self, self._surroundings.now_ns())
-        self._sessions.add(session)
+        self._sessions[session] = None
         return session
 
 

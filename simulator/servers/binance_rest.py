@@ -12,6 +12,7 @@ from helpers.domain import NS_PER_MS, NS_PER_SECOND, Asset, Candle
 from simulator.actions import FastQuote
 from simulator.binance_frames import TICKS, depth_levels, klines_body
 from simulator.servers.answers import BAD_REQUEST, HttpSurface, Reply, ok
+from simulator.servers.client_text import is_count
 from simulator.servers.fault_seam import Surface
 from simulator.servers.surroundings import Surroundings
 
@@ -153,7 +154,7 @@ def _asset(request: Request) -> Asset | None:
 
 def _integer(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, "")
-    return int(text) if text.isdecimal() else default
+    return int(text) if is_count(text) else default
 
 
 def _error(code: int, text: str) -> Reply:

@@ -116,8 +116,9 @@ class Streams:
         """Frames delivered, by stream."""
         self._surroundings = surroundings
         self._lifetime_ns = lifetime_ns
-        self._sessions: set[Session] = set()
-        self._listeners: dict[tuple[Source, str], set[Session]] = {}
+        # Dicts as ordered sets: whoever came first is served first, in every run.
+        self._sessions: dict[Session, None] = {}
+        self._listeners: dict[tuple[Source, str], dict[Session, None]] = {}
 
     def futures_routes(self) -> list[WebSocketRoute]:
         """Return ``/public``, ``/market`` and the legacy root, raw and combined."""
@@ -160,7 +161,7 @@ class Streams:
             return False
         for name in names:
             session.names.add(name)
-            self._listeners.setdefault((session.source, name), set()).add(session)
+            self._listeners.setdefault((session.source, name), {})[session] = None
         return True
 
     def unsubscribe(self, session: Session, names: list[str]) -> None:
@@ -169,14 +170,14 @@ class Streams:
             session.names.discard(name)
             listeners = self._listeners.get((session.source, name))
             if listeners is not None:
-                listeners.discard(session)
+                listeners.pop(session, None)
                 if not listeners:
                     del self._listeners[session.source, name]
 
     def remove(self, session: Session) -> None:
         """Forget a client."""
         self.unsubscribe(session, list(session.names))
-        self._sessions.discard(session)
+        self._sessions.pop(session, None)
 
     def _routes(self, prefix: str, source: Source) -> list[WebSocketRoute]:
         def open_combined(outbox: Outbox) -> Session:
@@ -195,7 +196,7 @@ class Streams:
 
     def _open(self, outbox: Outbox, source: Source, names: str, *, combined: bool) -> Session:
         session = Session(outbox, self, source, combined)
-        self._sessions.add(session)
+        self._sessions[session] = None
         if not self.subscribe(session, [name for name in names.split("/") if name]):
             outbox.close(POLICY)
         return session

@@ -12,6 +12,8 @@ from simulator.in_process import run_in_process
 from tests.scenarios.invariants import check
 
 MINUTES = 4.0
+FAIR_VALUE_MINUTES = 8.0
+"""A window of five minutes, its resolution up to 90 s later, and the beginning of the next."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +44,15 @@ def test_the_journal_of_a_run_keeps_the_invariants(strategy: str, style: str, se
     assert kinds["decision"] > 1000
     assert kinds["fill"] > 0
     assert kinds["taker" if style == "taker" else "maker"] > 0
+
+
+def test_fair_value_is_paid_out_and_keeps_the_invariants() -> None:
+    """What it buys it holds: a window of five minutes is entered, resolved and settled."""
+    settings = load_settings(strategy="fair_value", assets="BTC", windows="5m")
+    run_in_process(2, FAIR_VALUE_MINUTES, settings)
+    run = latest_run(Path("backups/journal"))
+    assert run is not None
+    kinds = check(read_journal(run))
+    assert kinds["decision"] > 1000
+    assert kinds["taker"] > 0
+    assert kinds["settled"] > 0

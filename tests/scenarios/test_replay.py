@@ -15,7 +15,7 @@ from db.journal import Journal
 from db.journal_reading import latest_run, read_journal
 from db.records import Record
 from helpers import logs
-from helpers.clock import SimulatedClock
+from helpers.clock import SimulatedClock, system_seconds
 from helpers.commands import replay
 from helpers.commands.composition import build_flow
 from helpers.domain import (
@@ -114,6 +114,29 @@ def test_two_replays_write_the_same_bytes(tmp_path: Path) -> None:
             assert folder is not None
             found.append(digest(folder))
         assert found[0] == found[1], strategy
+
+
+def test_a_pace_changes_when_and_not_what(tmp_path: Path) -> None:
+    """A tape at 1,000 times real time takes as long as that, and decides the same."""
+    tape = write_tape(tmp_path / "t.jsonl.gz", frames(seconds=60))
+    plain = run(tape, "--strategy", "momentum", "--cold")
+    began = system_seconds()
+    paced = run(tape, "--strategy", "momentum", "--cold", "--speed", "1000")
+    span_seconds = (paced[-1].at_ns - paced[0].at_ns) / 1e9
+    assert span_seconds > 500
+    assert system_seconds() - began >= span_seconds / 1000
+    assert [record.body for record in paced] == [record.body for record in plain]
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "nan", "fast"])
+def test_a_speed_that_is_none_is_refused(
+    speed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is replayed at no speed."""
+    with pytest.raises(SystemExit) as ended:
+        replay.main([str(tmp_path), "--speed", speed])
+    assert ended.value.code == 2
+    assert "--speed" in capsys.readouterr().err
 
 
 def test_how_often_time_is_moved_changes_nothing(tmp_path: Path) -> None:

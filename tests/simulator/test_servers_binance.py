@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import AsyncIterator
@@ -26,20 +27,22 @@ from helpers.venues import Venues
 from simulator.actions import FastQuote, FastTrade
 from simulator.binance_frames import CoinbaseFrames, FuturesFrames, SpotFrames
 from simulator.servers.binance import FastVenues
+from simulator.servers.fault_seam import Answer, Close, Fate, Faults
 
 QUOTE = FastQuote(Asset.BTC, 83_000.1, 4.215, 83_000.2, 3.763)
+CLIENTS = 12
 TRADE = FastTrade(Asset.BTC, 83_000.2, 0.022, True)
 
 
 class World:
     """Venues whose time is set by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults | None = None) -> None:
         self.now_ns = RealClock().now_ns()  # what the worker's own clock says
         self.frames = FuturesFrames([Asset.BTC])
         self.spot_frames = SpotFrames([Asset.BTC])
         self.coinbase_frames = CoinbaseFrames([Asset.BTC])
-        self.venues = FastVenues(lambda: self.now_ns, lambda: None, self.candles)
+        self.venues = FastVenues(lambda: self.now_ns, lambda: None, self.candles, faults)
         self.venues.note_quote(QUOTE)
 
     def candles(self, _asset: Asset) -> list[Candle]:
@@ -277,3 +280,47 @@ async def test_a_refusal_reaches_the_reader_as_one(world: World) -> None:
     with pytest.raises(VenueRefused) as refused:
         await reader.run()
     assert refused.value.status == 403
+
+
+class _Order:
+    """No fault at all: it notes to whom each frame goes."""
+
+    def __init__(self) -> None:
+        self.served: dict[str, list[str]] = {}
+
+    def outgoing(self, connection_id: str, kind: str, payload: str) -> Fate:
+        self.served.setdefault(kind, []).append(connection_id)
+        return payload
+
+    def incoming(self, connection_id: str, kind: str) -> Answer | Close | None:
+        return None
+
+
+async def test_clients_are_served_in_the_order_they_came() -> None:
+    """Who hears first is the same in every run, on both of Binance's hosts and Coinbase's."""
+    order = _Order()
+    world = World(order)
+    await world.venues.start()
+    address = world.address()
+    wanted = {"type": "subscribe", "product_ids": ["BTC-USD"], "channels": ["ticker"]}
+    futures, spot = f"{address.binance_futures_socket}/public", address.binance_spot_socket
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(CLIENTS):
+            for url in (futures, spot):
+                await stack.enter_async_context(connect(f"{url}/ws/btcusdt@bookTicker"))
+            client = await stack.enter_async_context(connect(address.coinbase_socket))
+            await client.send(json.dumps(wanted))
+            await client.recv()
+        world.quote()
+        world.coinbase_frames.quote(QUOTE)
+        world.venues.publish(world.coinbase_frames.trade(world.now_ns, TRADE))
+        world.venues.spot.announce_shutdown()
+    await world.venues.stop()
+    binance = [f"binance_socket-{number}" for number in range(1, CLIENTS + 1)]
+    coinbase_ids = [f"coinbase_socket-{number}" for number in range(1, CLIENTS + 1)]
+    assert order.served == {
+        "binance_socket:bookTicker": [*binance, *binance],  # each host numbers its own
+        "binance_socket:serverShutdown": binance,
+        "coinbase_socket:subscriptions": coinbase_ids,
+        "coinbase_socket:ticker": coinbase_ids,
+    }
