@@ -24,12 +24,14 @@ from helpers.clob_executor import ClobExecutor
 from helpers.clock import Clock
 from helpers.commands.arming import credentials_of
 from helpers.commands.composition import Flow, Outlets, Trading
+from helpers.commands.preflight_gate import hold_until_right
 from helpers.domain import (
     Body,
     Connected,
     Disconnected,
     Fill,
     FillStatus,
+    HoldCause,
     Market,
     MarketOpened,
     MergeAsked,
@@ -49,6 +51,7 @@ from helpers.ledger_carry import ledger_part, replay_rows, restored_ledger
 from helpers.live.heartbeat import Heartbeat
 from helpers.live.merger import Merge, Merger
 from helpers.live.order import Stage
+from helpers.live.ports import Holder
 from helpers.live.reader import VenueReader
 from helpers.live.recovery import EMPTY, restored_claims, restored_merges, restored_orders
 from helpers.live.redeemer import Redeem, Redeemer
@@ -116,6 +119,7 @@ class LiveSide:
         self._parser = PolymarketUserParser()
         self._outlets: Outlets | None = None
         self._reader: VenueReader | None = None
+        self._holder: Holder | None = None
         self.last_reconciled: Reconciled | None = None
 
     def trading(self) -> Trading:
@@ -125,6 +129,7 @@ class LiveSide:
     def attach(self, flow: Flow, move_time: Callable[[int], None]) -> None:
         """Connect the flow; write what was taken over, so that the next start finds it here."""
         self._outlets = flow.outlets
+        self._holder = flow.engine
         self.executor.attach(flow.outlets, lambda: move_time(self._clock.now_ns()))
         self._reader = VenueReader(
             self.rest,
@@ -155,6 +160,8 @@ class LiveSide:
             holder=flow.engine,
             log=self._log,
         )
+        detail = "what a trade needs was not looked at yet"
+        flow.engine.hold_entries(HoldCause.PREFLIGHT, detail, self._clock.now_ns())
         alive = [order.signed.at_ns for order in self.orders.alive()]
         self._reader.oldest_ns = min((self._clock.now_ns(), *alive))
         self.checkpoint()
@@ -222,6 +229,7 @@ class LiveSide:
                 tasks.create_task(channel.run())
                 tasks.create_task(heartbeat.run())
                 tasks.create_task(self._checkpoints())
+                tasks.create_task(self._look_at_everything())
                 await self._start.run()
                 tasks.create_task(reader.run())
                 tasks.create_task(redeemer.run())
@@ -229,6 +237,17 @@ class LiveSide:
                 tasks.create_task(self._bury_zombies())
         finally:
             await self._client.aclose()
+
+    async def _look_at_everything(self) -> None:
+        assert self._holder is not None, "attach comes first"
+        await hold_until_right(
+            self._settings,
+            self._clock,
+            self._venues,
+            self._rng,
+            self._holder,
+            logger(Tag.SAFETY),
+        )
 
     async def stop(self) -> None:
         """Cancel everything within ``STOP_SECONDS`` and compare the books a last time."""

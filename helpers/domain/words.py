@@ -144,6 +144,8 @@ class HoldCause(enum.StrEnum):
     STOPPING = "stopping"
     RECONCILING = "reconciling"
     """The books were not compared with the venue's since the start."""
+    PREFLIGHT = "preflight"
+    """Something a trade needs was not right at the start: region, clock, balance, approvals, ..."""
     MISMATCH = "mismatch"
     """The books and the venue's disagree beyond dust."""
     VENUE = "venue"

@@ -28,6 +28,7 @@ def wanted(
         style=style,
         price_limit_micros=530_000,
         shares_micros=round(shares * MICROS),
+        created_ns=NOW_NS,
         expires_ns=NOW_NS + 10 * SECOND if style is OrderStyle.MAKER else 0,
     )
 
