@@ -78,11 +78,25 @@ class Redactor:
         return text
 
 
+class _Terminal(Protocol):
+    def write(self, text: str, /) -> object: ...
+
+
+class _StandardError:
+    """Standard error as it is when a line is written.
+
+    The one of the start may be closed by then, and a library that speaks late must not fail for it.
+    """
+
+    def write(self, text: str, /) -> None:
+        sys.stderr.write(text)
+
+
 class Lines:
     """Writes finished lines to the terminal and to a rotated file."""
 
     def __init__(
-        self, stream: TextIO | None, path: Path | None, redact: Redactor, limit: int
+        self, stream: _Terminal | None, path: Path | None, redact: Redactor, limit: int
     ) -> None:
         self._stream = stream
         self._path = path
@@ -140,7 +154,7 @@ def configure(
     ``quiet`` keeps lines off the terminal (they still go to the file). Times are the clock's, so
     a replay's lines carry the recorded times.
     """
-    out = None if quiet else (stream or sys.stderr)
+    out = None if quiet else (stream or _StandardError())
     lines = Lines(
         out, directory / "worker.log" if directory else None, Redactor(secrets), FILE_BYTES_MAXIMUM
     )

@@ -206,8 +206,10 @@ def table(rows: list[Row]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Run the model, print the table, return 1 when a row is out without a stated reason."""
     parser = argparse.ArgumentParser(prog="simulator.calibration", description=__doc__)
-    parser.add_argument("--days", type=int, default=20, help="days of price path")
-    parser.add_argument("--windows", type=int, default=120, help="15 m windows; 5 m: 2.5 x as many")
+    parser.add_argument("--days", type=_count, default=20, help="days of price path")
+    parser.add_argument(
+        "--windows", type=_count, default=120, help="15 m windows; 5 m: 2.5 x as many"
+    )
     parser.add_argument("--seed", type=int, default=SEED)
     chosen = parser.parse_args(arguments)
     started = monotonic_seconds()
@@ -215,15 +217,14 @@ def main(arguments: list[str] | None = None) -> int:
     booked = monotonic_seconds()
     bitcoin = record_windows(chosen.seed, (Asset.BTC,), 900, chosen.windows)
     rows += fifteen_minute_rows(bitcoin)
-    others = record_windows(
-        chosen.seed, (Asset.ETH, Asset.XRP, Asset.SOL), 900, chosen.windows // 8
-    )
+    fewer = max(1, chosen.windows // 8)
+    others = record_windows(chosen.seed, (Asset.ETH, Asset.XRP, Asset.SOL), 900, fewer)
     rows += taker_rows(bitcoin, others)
     rows += five_minute_rows(
         record_windows(chosen.seed, (Asset.BTC,), 300, chosen.windows * 5 // 2)
     )
     ended = monotonic_seconds()
-    minutes = chosen.windows * 15 + chosen.windows // 8 * 45 + chosen.windows * 5 // 2 * 5
+    minutes = chosen.windows * 15 + fewer * 45 + chosen.windows * 5 // 2 * 5
     sys.stdout.write(table(rows))
     unexplained = [entry for entry in rows if not entry.within and not entry.reason]
     sys.stdout.write(
@@ -233,6 +234,13 @@ def main(arguments: list[str] | None = None) -> int:
         f"{minutes / (ended - booked):.0f} a second\n"
     )
     return 1 if unexplained else 0
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"was {text}, expected a whole number above 0")
+    return count
 
 
 if __name__ == "__main__":

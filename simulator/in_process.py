@@ -9,6 +9,7 @@ differs is who carries it. Two runs of one seed write the same journal.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,7 @@ from helpers.domain import (
 from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
 from helpers.settings import Settings, SettingsError, load_settings
 from simulator.frame import Frame
+from simulator.windows import WINDOW_SECONDS
 from simulator.wire_transport import WireTransport
 from simulator.world import World
 from simulator.world_settings import Latencies, WorldSettings
@@ -42,6 +44,7 @@ from strategies.catalogue import STRATEGY_NAMES
 STEP_NS: Final = NS_PER_SECOND // 4
 """The world is this far ahead of the worker at most. In paper only requests for doubtful books go
 back to it, and the worker sends those every quarter of a second."""
+EXIT_USAGE: Final = 2
 EXIT_NO_MODEL: Final = 66
 """sysexits' EX_NOINPUT, as for a replay without its tape."""
 WARM_UP_MINUTES: Final = 65
@@ -305,13 +308,19 @@ def _stages(watch: Stopwatch | None, wall_seconds: float) -> tuple[tuple[str, fl
 def main(arguments: list[str]) -> int:
     """Run and print the closing table, the speed and where the time went.
 
-    Return 0, 66 for a model that cannot be loaded, 78 for wrong settings.
+    Return 0, 2 for a window that is not simulated, 66 for a model that cannot be loaded, 78 for
+    wrong settings.
     """
     options = _parse(arguments)
     with tempfile.TemporaryDirectory() as folder:
         journal = options.journal or Path(folder)
         try:
             settings = load_settings(strategy=options.strategy, journal_directory=journal)
+            if not set(settings.window_seconds()) <= set(WINDOW_SECONDS):
+                sys.stderr.write(
+                    f"simulator.in_process: WINDOWS were {settings.windows}; 4h is not simulated\n"
+                )
+                return EXIT_USAGE
             report = run_in_process(
                 options.seed, options.minutes, settings, profile=options.profile
             )
@@ -350,12 +359,19 @@ def report_text(report: InProcessReport, title: str) -> str:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m simulator.in_process", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=20.0, help="of simulated time")
+    parser.add_argument("--minutes", type=_minutes, default=20.0, help="of simulated time")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--strategy", choices=STRATEGY_NAMES, default="momentum")
     parser.add_argument("--profile", action="store_true", help="say where the time went; slower")
     parser.add_argument("--journal", type=Path, help="folder to keep; default: a temporary one")
     return parser.parse_args(arguments)
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0.0 < minutes < math.inf:
+        raise argparse.ArgumentTypeError(f"was {text}, expected a number above 0")
+    return minutes
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -129,3 +130,13 @@ def test_a_line_may_carry_its_own_moment(lines: Lines, stream: io.StringIO) -> N
     """What happened at a logical time is stamped with it, not with the clock's."""
     logger(Tag.PAPER).info("fill", at_ns=NOW_NS + 1_000_000_000)
     assert json.loads(stream.getvalue())["at"] == utc(NOW_NS + 1_000_000_000)
+
+
+def test_a_library_that_speaks_after_the_end_does_not_fail() -> None:
+    """Its line goes to standard error as it is then; the one of the start is closed."""
+    with contextlib.redirect_stderr(io.StringIO()) as first:
+        configure(clock=SimulatedClock(), json_lines=False, directory=None).close()
+    first.close()
+    with contextlib.redirect_stderr(io.StringIO()) as second:
+        logging.getLogger("some.library").error("late news")
+        assert "late news" in second.getvalue()

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from helpers.domain import NS_PER_SECOND, Asset
-from simulator.calibration import Row, fifteen_minute_rows, five_minute_rows, row, table, taker_rows
+from simulator.calibration import (
+    Row,
+    fifteen_minute_rows,
+    five_minute_rows,
+    main,
+    row,
+    table,
+    taker_rows,
+)
 from simulator.calibration_measures import (
     PER_SECOND,
     Series,
@@ -137,3 +145,31 @@ def test_recorded_windows_give_every_row() -> None:
     path = run_path(7, 120)
     assert path.fair.shape == (7, 4)
     assert set(path.up_won.tolist()) <= {0.0, 1.0}
+
+
+def test_the_report_counts_its_rows_and_fails_on_what_nobody_explains(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A window is too few to be in order: the exit code is 1, and every row has a figure."""
+    code = main(["--days", "1", "--windows", "1"])
+    *rows, last = capsys.readouterr().out.splitlines()[1:]
+    assert not any(" nan " in line for line in rows)
+    good = [line for line in rows if line.endswith(" ok")]
+    unexplained = [line for line in rows if line.endswith("NOT: no reason known")]
+    assert good
+    assert last.startswith(
+        f"{len(rows)} rows, {len(good)} within 15%, {len(unexplained)} out without a reason; "
+    )
+    assert code == (1 if unexplained else 0) == 1
+
+
+@pytest.mark.parametrize("option", ["--days", "--windows"])
+@pytest.mark.parametrize("value", ["0", "-3", "few"])
+def test_nothing_cannot_be_measured(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No day and no window have no figures."""
+    with pytest.raises(SystemExit) as ended:
+        main([option, value])
+    assert ended.value.code == 2
+    assert option in capsys.readouterr().err

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from helpers.domain import Asset
+from db.journal_reading import latest_run, read_journal
+from helpers.domain import Asset, Decision, RunStopped
 from helpers.settings import Settings
-from simulator.in_process import InProcessReport, report_text, run_in_process
+from simulator.in_process import InProcessReport, main, report_text, run_in_process
 from simulator.market_model import ModelSettings
 from simulator.world_settings import Latencies, WorldSettings
 
@@ -98,3 +100,77 @@ def test_assets_and_windows_are_the_settings(tmp_path: Path) -> None:
     assert len(ran.flow.board.open_markets(ran.world.now_ns)) == 4
     with pytest.raises(ValueError, match="window"):
         run_in_process(5, 0.25, _settings(tmp_path / "long", windows="4h"))
+
+
+@pytest.fixture
+def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder of its own, with no setting but the assets and windows of the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ASSETS", "BTC")
+    monkeypatch.setenv("WINDOWS", "5m")
+    return tmp_path
+
+
+def test_the_command_keeps_the_journal_it_is_given(
+    plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the table says is what the journal holds, and the same seed says the same."""
+    told: list[list[str]] = []
+    for folder in ("one", "two"):
+        options = ["--minutes", "0.5", "--seed", "3", "--journal", folder]
+        assert main([*options, "--strategy", "momentum"]) == 0
+        text = capsys.readouterr().out
+        assert "SIMULATION, seed 3, with momentum" in text
+        told.append([line for line in text.splitlines() if not line.startswith("speed")])
+    assert told[0] == told[1]
+    run = latest_run(plain / "one")
+    assert run is not None
+    rows = [record.body for record in read_journal(run)]
+    counts = Counter(row.action.name for row in rows if isinstance(row, Decision))
+    (line,) = [line for line in told[0] if line.startswith("decisions")]
+    for action, count in counts.items():
+        assert f"{action} {count}" in line
+    assert isinstance(rows[-1], RunStopped)
+
+
+def test_the_command_leaves_nothing_behind_and_shows_where_the_time_went(
+    plain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a folder for it the journal is a temporary one."""
+    assert main(["--minutes", "0.1", "--profile"]) == 0
+    assert "time in decide" in capsys.readouterr().out
+    assert list(plain.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "strategy", "code"),
+    [
+        ("WINDOWS", "4h", "momentum", 2),
+        ("MODEL_DIRECTORY", "no-models", "rl", 66),
+        ("TRADE_SIZE", "-1", "momentum", 78),
+    ],
+)
+def test_what_cannot_run_says_why(
+    variable: str,
+    value: str,
+    strategy: str,
+    code: int,
+    plain: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A window nobody simulates, a missing model and a wrong setting: an exit code and a reason."""
+    monkeypatch.setenv(variable, value)
+    assert main(["--minutes", "0.1", "--strategy", strategy]) == code
+    assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf"])
+def test_no_time_is_no_run(minutes: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused before anything is built."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--minutes", minutes])
+    assert ended.value.code == 2
+    assert "--minutes" in capsys.readouterr().err
