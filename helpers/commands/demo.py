@@ -239,7 +239,8 @@ def _say_what_to_look_at(options: argparse.Namespace, settings: Settings) -> Non
         "and prices,\nreal HTTP and WebSocket traffic on 127.0.0.1. Ctrl-C ends it in order.\n"
         f"  strategy   {settings.strategy} on {', '.join(settings.assets)}, windows of "
         f"{' and '.join(settings.windows)}\n"
-        f"  look at    tail -f {log} | grep -E '(PAPER|LEDGER|SAFETY)'\n"
-        "  ask why    uv run worker.py why\n"
+        f"  look at    tail -f {log} | grep -E '({'LIVE' if options.live else 'PAPER'}|LEDGER|"
+        "SAFETY)'\n"
+        f"  ask why    uv run worker.py why --journal {settings.journal_directory}\n"
     )
     sys.stdout.flush()
