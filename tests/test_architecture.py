@@ -40,7 +40,7 @@ ROOMS_OF_SEVERAL_FILES = {
 """Rooms that were split when they grew: their files may see each other."""
 ALSO_ALLOWED = {
     "helpers.clob_executor": ("helpers.clob", "helpers.live", "helpers.order_rules"),
-    "helpers.clob": ("helpers.feeds.polymarket_user", "helpers.venues"),
+    "helpers.clob": ("helpers.feeds.http", "helpers.feeds.polymarket_user", "helpers.venues"),
     "helpers.live": (
         "helpers.clob",
         "helpers.logs",

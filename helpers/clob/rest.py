@@ -43,6 +43,7 @@ from helpers.clob.outcome import (
 from helpers.clob.rate_limits import RequestLimits, TokenBucket
 from helpers.clock import Clock
 from helpers.domain import NS_PER_SECOND
+from helpers.feeds.http import tls_context
 from helpers.feeds.polymarket_user import PolymarketUserParser, UserTrade
 from helpers.venues import USER_AGENT, Venues
 
@@ -369,6 +370,7 @@ def new_order_client() -> httpx.AsyncClient:
         ),
         follow_redirects=False,
         trust_env=False,
+        verify=tls_context(),
     )
 
 
