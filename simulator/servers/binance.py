@@ -44,7 +44,7 @@ class FastVenues:
         self._quotes: dict[Asset, FastQuote] = {}
         guarded = _Refusing(faults or NoFaults(), self._refusals)
         near = Surroundings(now_ns, advance, guarded, speed)
-        spot_near = Surroundings(now_ns, advance, faults, speed)
+        spot_near = near.beside(faults)
         self.futures = Streams(near, lifetime_ns)
         self.spot = Streams(spot_near, lifetime_ns)
         self.coinbase = Coinbase(spot_near)

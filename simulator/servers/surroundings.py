@@ -38,6 +38,15 @@ class Surroundings:
         self._numbers: Counter[Surface] = Counter()
         self._transports: dict[PeerAddress, asyncio.Transport] = {}
 
+    def beside(self, faults: Faults | None) -> Surroundings:
+        """Return what another host of the same world has: other faults, the same time and numbers.
+
+        Faults know a connection by its name, so no two hosts may give out the same.
+        """
+        made = Surroundings(self.now_ns, self.advance, faults, self.speed)
+        made._numbers = self._numbers
+        return made
+
     def connection_id(self, surface: Surface) -> str:
         """Return the name of the next socket or request of a surface."""
         self._numbers[surface] += 1

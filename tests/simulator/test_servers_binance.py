@@ -26,6 +26,7 @@ from helpers.feeds.warm_up import WarmUp
 from helpers.venues import Venues
 from simulator.actions import FastQuote, FastTrade
 from simulator.binance_frames import CoinbaseFrames, FuturesFrames, SpotFrames
+from simulator.faults import Fault, FaultKind, FaultSchedule
 from simulator.servers.binance import FastVenues
 from simulator.servers.fault_seam import Answer, Close, Fate, Faults
 
@@ -316,11 +317,35 @@ async def test_clients_are_served_in_the_order_they_came() -> None:
         world.venues.publish(world.coinbase_frames.trade(world.now_ns, TRADE))
         world.venues.spot.announce_shutdown()
     await world.venues.stop()
-    binance = [f"binance_socket-{number}" for number in range(1, CLIENTS + 1)]
+    futures_ids = [f"binance_socket-{2 * number + 1}" for number in range(CLIENTS)]
+    spot_ids = [f"binance_socket-{2 * number + 2}" for number in range(CLIENTS)]
     coinbase_ids = [f"coinbase_socket-{number}" for number in range(1, CLIENTS + 1)]
     assert order.served == {
-        "binance_socket:bookTicker": [*binance, *binance],  # each host numbers its own
-        "binance_socket:serverShutdown": binance,
+        "binance_socket:bookTicker": [*futures_ids, *spot_ids],
+        "binance_socket:serverShutdown": spot_ids,
         "coinbase_socket:subscriptions": coinbase_ids,
         "coinbase_socket:ticker": coinbase_ids,
     }
+
+
+async def test_a_fault_does_not_take_one_host_for_the_other() -> None:
+    """A frame held back on one host must not come out on the other's socket."""
+    clock = RealClock()
+    fault = Fault(kind=FaultKind.REORDER, where="binance_socket:*", times=1, for_seconds=600)
+    world = World(FaultSchedule([fault], 1, clock.now_ns(), clock.now_ns))
+    await world.venues.start()
+    address = world.address()
+    async with (
+        asyncio.timeout(5),
+        connect(f"{address.binance_futures_socket}/public/ws/btcusdt@bookTicker") as futures,
+        connect(f"{address.binance_spot_socket}/ws/btcusdt@bookTicker") as spot,
+    ):
+        for _ in range(2):
+            world.quote()
+        both = [json.loads(await futures.recv()) for _ in range(2)]
+        assert all("T" in frame for frame in both)
+        assert both[0]["u"] > both[1]["u"]
+        own = [json.loads(await spot.recv()) for _ in range(2)]
+        assert not any("T" in frame for frame in own)
+        assert own[0]["u"] < own[1]["u"]
+    await world.venues.stop()
