@@ -151,6 +151,7 @@ def test_unreadable_or_contradictory_200_is_unknown(body: bytes) -> None:
         (401, "Unauthorized/Invalid api key", Condition.BAD_CREDENTIALS),
         (401, "something", Condition.BAD_CREDENTIALS),
         (403, "Trading restricted in your region", Condition.RESTRICTED),
+        (403, "error code: 1010", Condition.FIREWALL),
         (404, "not found", Condition.NONE),
     ],
 )

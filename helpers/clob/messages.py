@@ -71,6 +71,8 @@ class Condition(enum.StrEnum):
     DISABLED = "disabled"
     RESTRICTED = "restricted"
     """403: the venue does not serve this region; obeyed, never routed around (I11)."""
+    FIREWALL = "firewall"
+    """403 in other words: the front's no, which counts by minutes."""
     CLOSED_ONLY = "closed_only"
     BANNED = "banned"
     VERSION_MISMATCH = "version_mismatch"

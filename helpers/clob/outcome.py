@@ -123,7 +123,7 @@ def condition_of(answer: Answer, text: str) -> Condition:
         if part in text:
             return condition
     if answer.status == HTTPStatus.FORBIDDEN:
-        return Condition.RESTRICTED
+        return Condition.FIREWALL
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return Condition.BAD_CREDENTIALS
     return Condition.NONE

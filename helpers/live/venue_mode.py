@@ -18,6 +18,7 @@ LEAST_SECONDS: Final = {
     Condition.POST_ONLY: 30.0,
     Condition.CANCEL_ONLY: 30.0,
     Condition.DISABLED: 60.0,
+    Condition.FIREWALL: 300.0,
 }
 """Where the venue names no time, or a shorter one."""
 FOREVER: Final = frozenset(
@@ -37,6 +38,7 @@ WORDS: Final = {
     Condition.CANCEL_ONLY: "the venue takes cancellations only",
     Condition.DISABLED: "trading is disabled at the venue",
     Condition.RESTRICTED: "the venue does not serve this region",
+    Condition.FIREWALL: "the venue's firewall turns us away",
     Condition.CLOSED_ONLY: "the account may only close positions",
     Condition.BANNED: "the account is banned",
     Condition.VERSION_MISMATCH: "the venue wants another version of orders",
