@@ -20,8 +20,10 @@ from helpers.domain import (
     LedgerError,
     Market,
     MarketSeen,
+    Message,
     Mode,
     ResolutionSeen,
+    Settled,
 )
 from helpers.ledger import Ledger
 
@@ -47,19 +49,26 @@ def restored_ledger(mode: Mode, checkpoint: Checkpoint) -> Ledger:
     return ledger
 
 
-def replay_rows(ledger: Ledger, rows: Iterable[tuple[str, int, Body]]) -> int:
-    """Book what was written after the checkpoint, in order; return how many rows were refused.
+class Replayed(Message, frozen=True):
+    """What came of booking rows again."""
 
-    A row that the books refused then is refused again: the venue is asked about everything at a
-    start, so what it was about is found by the comparison.
-    """
+    refused: int
+    """Rows that the books refused then and refuse again: the venue is asked about everything at a
+    start, so what they were about is found by the comparison."""
+    settled: tuple[Settled, ...]
+    """Positions that were paid out, whether or not the earlier run had come to write it."""
+
+
+def replay_rows(ledger: Ledger, rows: Iterable[tuple[str, int, Body]]) -> Replayed:
+    """Book what was written after the checkpoint, in order."""
     refused = 0
+    settled: list[Settled] = []
     for slug, at_ns, body in rows:
         try:
-            _apply(ledger, slug, at_ns, body)
+            settled += _apply(ledger, slug, at_ns, body)
         except LedgerError:
             refused += 1
-    return refused
+    return Replayed(refused, tuple(settled))
 
 
 def market_of(seen: MarketSeen) -> Market:
@@ -93,14 +102,16 @@ def ledger_part(ledger: Ledger, now_ns: int) -> Checkpoint:
     )
 
 
-def _apply(ledger: Ledger, slug: str, at_ns: int, body: Body) -> None:
+def _apply(ledger: Ledger, slug: str, at_ns: int, body: Body) -> list[Settled]:
+    settled: list[Settled] = []
     if isinstance(body, MarketSeen):
         ledger.remember_market(market_of(body))
     elif isinstance(body, Fill):
         ledger.apply(body)
     elif isinstance(body, ResolutionSeen):
         market = ledger.market(slug)
-        while market is not None and ledger.settle(market, body.outcome, at_ns):
-            pass
+        while market is not None and (paid := ledger.settle(market, body.outcome, at_ns)):
+            settled.append(paid)
     elif isinstance(body, CashAdjusted):
         ledger.adjust_cash(body.after_micros - body.before_micros)
+    return settled

@@ -121,7 +121,7 @@ def test_a_refused_row_is_counted_and_changes_nothing() -> None:
     """A sale of what is not held is refused when it is read again, too."""
     ledger = new_ledger()
     sale = fill("s", Side.SELL, 5 * MICROS, 500_000)
-    assert replay_rows(ledger, [(sale.market, 1, sale)]) == 1
+    assert replay_rows(ledger, [(sale.market, 1, sale)]).refused == 1
     assert ledger.cash_micros == START
 
 

@@ -96,10 +96,13 @@ class LiveSide:
         checkpoint = left.checkpoint if left is not None else EMPTY
         rows = [(r.market, r.at_ns, r.body) for r in left.rows] if left is not None else []
         self.ledger = restored_ledger(Mode.LIVE, checkpoint)
-        self.refused_rows = replay_rows(self.ledger, rows)
+        replayed = replay_rows(self.ledger, rows)
+        self.refused_rows = replayed.refused
         now_ns = clock.now_ns()
         self.orders = restored_orders(checkpoint, rows, self.ledger.market, now_ns)
-        self.claims = restored_claims(checkpoint, rows, self.ledger.market, now_ns)
+        self.claims = restored_claims(
+            checkpoint, rows, replayed.settled, self.ledger.market, now_ns
+        )
         self._merges = restored_merges(checkpoint, rows)
         self._auth = RequestAuth(signer.address)
         self._client = new_order_client()

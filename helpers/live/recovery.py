@@ -77,20 +77,24 @@ def restored_orders(
 def restored_claims(
     checkpoint: Checkpoint,
     rows: Iterable[Row],
+    settled: Iterable[Settled],
     market_of: Callable[[str], Market | None],
     now_ns: int,
 ) -> Claims:
-    """Return what the venue still owed when an earlier run ended."""
+    """Return what the venue still owed when an earlier run ended.
+
+    ``settled`` is what booking the rows again paid out: a crash between a resolution's row and its
+    claim's must not lose the claim. What was written of a claim then says how far it had come.
+    """
     claims = Claims()
     claims.take_over(checkpoint.claims, now_ns)
-    for slug, at_ns, body in rows:
+    for paid in settled:
+        market = market_of(paid.market)
+        assert market is not None, "what was settled is of a market the ledger remembers"
+        claims.add(paid, market, now_ns)
+    for _, _, body in rows:
         if isinstance(body, ClaimChanged):
             claims.on_row(body.claim, now_ns)
-        elif isinstance(body, Settled):
-            market = market_of(slug)
-            if market is not None:
-                # Its own row may not have been written any more.
-                claims.add(body, market, at_ns)
     return claims
 
 
