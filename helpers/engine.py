@@ -192,6 +192,9 @@ class Engine:
             return
         if closed is not None:
             self.outlet.write(fill.at_ns, fill.market, closed)
+        late = self.ledger.late_settlement(fill.market, fill.at_ns)
+        if late is not None:
+            self.outlet.write(fill.at_ns, fill.market, late)
 
     def _conflict(self, slug: str, at_ns: int, error: LedgerError) -> None:
         """Stop entries in a market whose venue contradicts our books, and say so (I4)."""

@@ -7,10 +7,7 @@ cannot be booked and is then unchanged, so the same fill may be applied again on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
-
-from msgspec.structs import replace
 
 from helpers.domain import (
     MICROS,
@@ -24,9 +21,9 @@ from helpers.domain import (
     Position,
     RoundTrip,
     Settled,
-    Side,
 )
-from helpers.ledger_leg import Leg, Resolution, after_fill, after_resolution, fold
+from helpers.ledger_account import LedgerAccount, LedgerTrade, TradeKey
+from helpers.ledger_leg import Leg, Resolution, after_fill, after_resolution
 from helpers.ledger_report import LedgerReport, RealisedTotals
 
 CLOSED_MARKETS_REMEMBERED: Final = 256
@@ -37,82 +34,14 @@ TRADES_PER_MARKET_MAXIMUM: Final = 10_000
 """Trades of ours in one window; beyond it something is looping and nothing more is booked."""
 
 
-class _Trade:
-    __slots__ = ("confirmed", "failed", "fill")
-
-    def __init__(self, fill: Fill) -> None:
-        self.fill = fill
-        self.confirmed = fill.status is FillStatus.CONFIRMED
-        self.failed = fill.status is FillStatus.FAILED
-
-    @property
-    def latest(self) -> Fill:
-        """Return the trade at the rung it has reached."""
-        if self.failed:
-            return replace(self.fill, status=FillStatus.FAILED)
-        return replace(self.fill, status=FillStatus.CONFIRMED) if self.confirmed else self.fill
-
-
-_TradeKey = tuple[str, str]
-"""Trade and order: one venue trade may fill two orders of ours (reference D.4)."""
-
-
-class _Account:
-    """Everything of one market: its facts (I15), our trades in it, both legs, its resolution."""
-
-    __slots__ = ("legs", "mark_micros", "market", "positions", "resolution", "trades")
-
-    def __init__(self, market: Market) -> None:
-        self.market = market
-        self.trades: dict[_TradeKey, _Trade] = {}
-        self.legs = {outcome: Leg(outcome) for outcome in Outcome}
-        self.resolution: Resolution | None = None
-        self.mark_micros: int | None = None
-        self.positions: tuple[Position, ...] = ()
-
-    @property
-    def position(self) -> Position:
-        return self.positions[0] if self.positions else Position(self.market.slug)
-
-    def open_legs(self) -> Iterator[Leg]:
-        return (leg for leg in self.legs.values() if leg.shares_micros)
-
-    def refold(self, outcome: Outcome, without: _Trade | None) -> Leg:
-        standing = (
-            trade.fill
-            for trade in self.trades.values()
-            if trade.fill.outcome is outcome and not trade.failed and trade is not without
-        )
-        return fold(self.market, outcome, standing, self.resolution)
-
-    def position_of(self, leg: Leg) -> Position:
-        unconfirmed = sum(
-            trade.fill.shares_micros
-            for trade in self.trades.values()
-            if trade.fill.outcome is leg.outcome
-            and trade.fill.side is Side.BUY
-            and not (trade.confirmed or trade.failed)
-        )
-        pending = min(unconfirmed, leg.shares_micros)
-        return Position(
-            market=self.market.slug,
-            outcome=leg.outcome,
-            shares_settled_micros=leg.shares_micros - pending,
-            shares_pending_micros=pending,
-            cost_micros=leg.cost_micros,
-            opened_ns=leg.opened_ns,
-            deadline_ns=leg.deadline_ns,
-        )
-
-
 class Ledger:
     """Books fills and resolutions of one mode (DESIGN section 4.3, 4.5)."""
 
     def __init__(self, mode: Mode, start_cash_micros: int) -> None:
         self.mode = mode
         self._cash_micros = start_cash_micros
-        self._accounts: dict[str, _Account] = {}
-        self._open: dict[str, _Account] = {}
+        self._accounts: dict[str, LedgerAccount] = {}
+        self._open: dict[str, LedgerAccount] = {}
         self._totals = RealisedTotals()
 
     def remember_market(self, market: Market) -> None:
@@ -122,7 +51,7 @@ class Ledger:
         """
         account = self._accounts.get(market.slug)
         if account is None:
-            self._accounts[market.slug] = _Account(market)
+            self._accounts[market.slug] = LedgerAccount(market)
             self._forget_oldest()
             return
         known = account.market
@@ -177,6 +106,8 @@ class Ledger:
             return None
         paid = after_resolution(leg, account.resolution, account.market)
         self._book(account, paid, at_ns)
+        if leg.outcome is winner:
+            account.told_micros += leg.shares_micros
         return Settled(
             market=market.slug,
             outcome=leg.outcome,
@@ -186,6 +117,21 @@ class Ledger:
             cost_micros=leg.cost_micros,
             at_ns=at_ns,
         )
+
+    def late_settlement(self, slug: str, at_ns: int) -> Settled | None:
+        """Return the pay-out of winning shares that a late trade left after the resolution.
+
+        A sale can FAIL when its market is decided already: its shares are ours again, and won. The
+        books have it with the trade; whoever claims pay-outs must hear of it, once.
+        """
+        account = self._accounts.get(slug)
+        if account is None or account.resolution is None:
+            return None
+        more = account.won_micros() - account.told_micros
+        if more <= 0:
+            return None
+        account.told_micros += more
+        return Settled(slug, account.resolution.winner, True, more, more, 0, at_ns)
 
     def position(self, slug: str) -> Position:
         """Return what is held in a market; flat for one we never traded."""
@@ -288,14 +234,15 @@ class Ledger:
         market = carried.market
         if market.slug in self._accounts:
             raise LedgerError(f"{market.slug} was carried over twice")
-        account = self._accounts[market.slug] = _Account(market)
+        account = self._accounts[market.slug] = LedgerAccount(market)
         if carried.winner is not None:
             account.resolution = Resolution(carried.winner, carried.resolved_ns)
         for fill in carried.fills:
-            account.trades[fill.trade_id, fill.order_id] = _Trade(fill)
+            account.trades[fill.trade_id, fill.order_id] = LedgerTrade(fill)
         for outcome in Outcome:
             leg = account.refold(outcome, without=None)
             self._book(account, leg, leg.opened_ns)
+        account.told_micros = max(0, account.won_micros())
 
     def rebase(self, cash_micros: int, realised_micros: int, day: int, today_micros: int) -> None:
         """Make the totals these: what was carried over, of markets forgotten since included."""
@@ -312,7 +259,7 @@ class Ledger:
         cost = sum(position.cost_micros for position in positions)
         return self._totals.report(self.mode, self._cash_micros, len(positions), cost)
 
-    def _account(self, fill: Fill) -> _Account:
+    def _account(self, fill: Fill) -> LedgerAccount:
         account = self._accounts.get(fill.market)
         if account is None:
             raise LedgerError(
@@ -326,12 +273,12 @@ class Ledger:
             )
         return account
 
-    def _first_seen(self, account: _Account, key: _TradeKey, fill: Fill) -> RoundTrip | None:
+    def _first_seen(self, account: LedgerAccount, key: TradeKey, fill: Fill) -> RoundTrip | None:
         if len(account.trades) >= TRADES_PER_MARKET_MAXIMUM:
             raise LedgerError(
                 f"{fill.market} had {len(account.trades)} trades, expected no more than that"
             )
-        trade = _Trade(fill)
+        trade = LedgerTrade(fill)
         if trade.failed:
             account.trades[key] = trade
             return None
@@ -349,7 +296,7 @@ class Ledger:
         closed = self._book(account, leg, fill.at_ns)
         return closed[-1] if closed and not leg.shares_micros else None
 
-    def _book(self, account: _Account, leg: Leg, at_ns: int) -> tuple[RoundTrip, ...]:
+    def _book(self, account: LedgerAccount, leg: Leg, at_ns: int) -> tuple[RoundTrip, ...]:
         old = account.legs[leg.outcome]
         account.legs[leg.outcome] = leg
         self._cash_micros += leg.cash_micros - old.cash_micros

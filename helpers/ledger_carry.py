@@ -108,6 +108,8 @@ def _apply(ledger: Ledger, slug: str, at_ns: int, body: Body) -> list[Settled]:
         ledger.remember_market(market_of(body))
     elif isinstance(body, Fill):
         ledger.apply(body)
+        late = ledger.late_settlement(slug, at_ns)
+        settled += [late] if late is not None else []
     elif isinstance(body, ResolutionSeen):
         market = ledger.market(slug)
         while market is not None and (paid := ledger.settle(market, body.outcome, at_ns)):

@@ -118,6 +118,10 @@ class LedgerStage(Protocol):
         """
         ...
 
+    def late_settlement(self, slug: str, at_ns: int) -> Settled | None:
+        """Return the pay-out of winning shares that a late trade left after the resolution."""
+        ...
+
     def mark(self, slug: str, exit_value_micros: int) -> None:
         """Note what a position would bring if it were sold now."""
         ...

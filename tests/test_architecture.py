@@ -26,7 +26,12 @@ SHARED_BY_ALL = ("helpers.domain", "helpers.clock", "helpers.metrics", "helpers.
 COMPOSERS = ("worker", "helpers.commands", "simulator", "benchmarks")
 """Who may see everything: they build the flow from its stages."""
 ROOMS_OF_SEVERAL_FILES = {
-    "helpers.ledger": ("helpers.ledger_leg", "helpers.ledger_report", "helpers.ledger_carry"),
+    "helpers.ledger": (
+        "helpers.ledger_account",
+        "helpers.ledger_leg",
+        "helpers.ledger_report",
+        "helpers.ledger_carry",
+    ),
     "helpers.paper_executor": (
         "helpers.paper_queue",
         "helpers.paper_steps",

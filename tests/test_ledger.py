@@ -215,6 +215,36 @@ def test_both_outcomes_are_booked_and_a_pair_is_worth_a_dollar() -> None:
     assert_conserved(ledger)
 
 
+def test_a_sale_that_fails_after_the_resolution_leaves_shares_that_won() -> None:
+    """Its shares are ours again and worth a dollar each: told once, so that they are claimed."""
+    ledger = new_ledger()
+    sale = fill("s", Side.SELL, 4 * MICROS, 600_000)
+    ledger.apply(BUY)
+    ledger.apply(sale)
+    while ledger.settle(MARKET, Outcome.UP, CLOSES_NS):
+        pass
+    assert ledger.late_settlement(MARKET.slug, CLOSES_NS) is None
+    ledger.apply(at(FillStatus.FAILED, sale))
+    late = ledger.late_settlement(MARKET.slug, CLOSES_NS)
+    assert late is not None
+    assert (late.outcome, late.shares_micros) == (Outcome.UP, 4 * MICROS)
+    assert late.payout_micros == 4 * MICROS
+    assert ledger.late_settlement(MARKET.slug, CLOSES_NS) is None
+    assert_conserved(ledger)
+
+
+def test_a_sale_of_the_loser_that_fails_late_leaves_nothing_to_claim() -> None:
+    """Its shares are ours again and worth nothing."""
+    ledger = new_ledger()
+    sale = fill("s", Side.SELL, 4 * MICROS, 600_000)
+    ledger.apply(BUY)
+    ledger.apply(sale)
+    while ledger.settle(MARKET, Outcome.DOWN, CLOSES_NS):
+        pass
+    ledger.apply(at(FillStatus.FAILED, sale))
+    assert ledger.late_settlement(MARKET.slug, CLOSES_NS) is None
+
+
 def test_a_buy_that_fails_after_its_shares_were_sold_waits_for_the_sale_to_fail() -> None:
     """U17: the impossible order raises, leaves everything, and can be applied again."""
     ledger = new_ledger()

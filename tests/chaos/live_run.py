@@ -74,10 +74,10 @@ HAND_SECONDS = 0.5
 """After an order by hand, which the venue holds for 150 ms; it may settle under the next start."""
 WINDOWS = {Asset.BTC: ("5m", 300), Asset.ETH: ("15m", 900)}
 """Bitcoin's window ends within the run: positions are settled and redeemed."""
-TRADING_SECONDS = 75.0
-FAULTS_UNTIL_SECONDS = 60.0
-STEP_SECONDS = 0.1
-CALM_SECONDS = 80.0
+TRADING_SECONDS = 60.0
+FAULTS_UNTIL_SECONDS = 50.0
+STEP_SECONDS = 0.2
+CALM_SECONDS = 65.0
 """After the faults: time enough to resolve, redeem and compare."""
 REST_SECONDS = 12.0
 """From the last decision to the stop: a trade settles within seconds."""
@@ -187,8 +187,8 @@ class LiveRun:
             _env_file=None,
             strategy="random",
             random_seed=self.seed % 2**32,
-            assets="BTC,ETH",
-            windows="5m,15m",
+            assets="ETH,BTC",
+            windows="15m,5m",
             execution_style=self.rng.choice(("taker", "maker", "auto")),
             maker_lifetime_seconds=self.rng.choice((2, 8)),
             trade_size=self.rng.choice((12, 40)),
@@ -209,6 +209,7 @@ class LiveRun:
             polymarket_private_key=key,
             polymarket_wallet=self.signer.wallet,
             polymarket_signature_type=self.signer.signature_type,
+            polymarket_relayer_key="any",
         )
 
     def _list(self, asset: Asset) -> Market:
@@ -278,7 +279,7 @@ class LiveRun:
             await asyncio.sleep(STEP_SECONDS)
 
     def _quote(self, market: Market, now_ns: int) -> None:
-        if self.rng.random() > 0.2:
+        if self.rng.random() > 0.4:
             return
         mid = self.mids[market.asset] + self.rng.gauss(0.0, 0.02)
         self.mids[market.asset] = min(0.8, max(0.2, mid))
