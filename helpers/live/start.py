@@ -104,8 +104,7 @@ class VenueStart:
             await self._reader.find_merges()
             await self._adopt()
             await self._settle_claims()
-            await self._settle_cash()
-            return await self._reader.reconcile()
+            return await self._settle_cash() and await self._reader.reconcile()
         except RequestFailedError as failed:
             self._log.warning("start_not_read", why=failed.reason)
             return False
@@ -169,10 +168,16 @@ class VenueStart:
             if change is not None:
                 self._write(now_ns, claim.market, change)
 
-    async def _settle_cash(self) -> None:
-        """Take the wallet's dollars for right: a deposit or a withdrawal is no loss of ours."""
+    async def _settle_cash(self) -> bool:
+        """Take the wallet's dollars for right: a deposit or a withdrawal is no loss of ours.
+
+        False when an exit was under way meanwhile: what it may move would hide a difference.
+        """
+        cash_micros = self._books.cash_micros
         shown = await self._shown("")
         books = self._reader.books()
+        if self._orders.alive() or books.unsettled or books.cash_micros != cash_micros:
+            return False
         owed = sum(claim.shares_micros for claim in books.claims)
         unpaid = msgspec.structs.replace(books, claims=(), cash_micros=books.cash_micros - owed)
         range_ = expected_cash(unpaid, self._orders.alive())
@@ -186,6 +191,7 @@ class VenueStart:
             row = CashAdjusted(before, before + change)
             self._write(self._clock.now_ns(), "", row)
             self._books.adjust_cash(change)
+        return True
 
     async def _shown(self, token: str) -> int:
         # The venue keeps an old view until it is asked to look again (reference H.3).
