@@ -81,6 +81,8 @@ CALM_SECONDS = 65.0
 """After the faults: time enough to resolve, redeem and compare."""
 REST_SECONDS = 12.0
 """From the last decision to the stop: a trade settles within seconds."""
+CLAIM_SECONDS = 180.0
+"""Longest wait for pay-outs at the end: one that nobody answered is looked for a minute later."""
 WALLET = "me"
 
 
@@ -426,17 +428,20 @@ class LiveRun:
                 journal._buffer.clear()  # what a killed process had not handed over
                 self.flow = None
             else:
-                await self._rest(flow)
+                await self._rest(flow, live)
                 await live.stop()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             self.flow = None
 
-    async def _rest(self, flow: Flow) -> None:
+    async def _rest(self, flow: Flow, live: LiveSide) -> None:
         """Decide nothing more, and let what is on its way arrive: the end must be exact."""
         flow.engine.hold_entries(HoldCause.STOPPING, "the run is over", self.clock.now_ns())
         self.flow = None
         await asyncio.sleep(REST_SECONDS)
+        until = self.loop.time() + CLAIM_SECONDS
+        while live.claims.owed() and self.loop.time() < until:
+            await asyncio.sleep(1.0)
 
     def _begin(self, flow: Flow, live: LiveSide, now_ns: int) -> None:
         engine = flow.engine
