@@ -1,4 +1,4 @@
-"""What the gate must know of the account: exposure, streaks, order rate, and why entries are held.
+"""What the gate must know of the account: exposure, streaks, order rate, what holds entries.
 
 Must not: decide anything, or hold a position or an order of its own; it reads their owners.
 """
@@ -14,12 +14,12 @@ from helpers.domain import (
     Account,
     ExecutionEvent,
     Exposure,
-    HoldCause,
     OrderIntent,
     Position,
     Rejected,
 )
 from helpers.execution import Executor
+from helpers.halts import Halts
 from helpers.stages import BoardStage, LedgerStage
 
 RATE_WINDOW_NS: Final = 60 * NS_PER_SECOND
@@ -33,33 +33,21 @@ DAY_NS: Final = 86_400 * NS_PER_SECOND
 class AccountStanding:
     """Keeps the tallies of one run and answers for one market at one moment."""
 
-    def __init__(self, ledger: LedgerStage, executor: Executor, board: BoardStage) -> None:
+    def __init__(
+        self, ledger: LedgerStage, executor: Executor, board: BoardStage, halts: Halts
+    ) -> None:
         self._ledger = ledger
         self._executor = executor
         self._board = board
-        self._holds: dict[HoldCause, str] = {}
+        self._halts = halts
         self._conflicted: set[str] = set()
         self._sent_ns: deque[int] = deque()
         self._exits: dict[str, str] = {}
         self._exit_retries: dict[str, tuple[int, int]] = {}
         self._reject_streak = 0
-        self._reject_day = 0
-
-    @property
-    def entries_stopped(self) -> str:
-        """Return why no entry is allowed, empty when they are; the oldest reason first."""
-        return "; ".join(self._holds.values())
-
-    def hold(self, cause: HoldCause, detail: str) -> bool:
-        """Allow no entry until the cause is released; return whether it is a new one."""
-        if cause in self._holds:
-            return False
-        self._holds[cause] = detail
-        return True
-
-    def release(self, cause: HoldCause) -> str | None:
-        """Forget a cause; return what it was for, ``None`` when it held nothing."""
-        return self._holds.pop(cause, None)
+        self._day = 0
+        self._forgiven_pnl_micros = 0
+        self._forgiven_losses = 0
 
     def note_sent(self, intent: OrderIntent, now_ns: int) -> None:
         """Count an order towards the rate; remember an exit until its answer."""
@@ -103,9 +91,7 @@ class AccountStanding:
         """Return the account as the gate judges an order in one market."""
         while self._sent_ns and self._sent_ns[0] <= now_ns - RATE_WINDOW_NS:
             self._sent_ns.popleft()
-        day = now_ns // DAY_NS
-        if day != self._reject_day:
-            self._reject_day, self._reject_streak = day, 0
+        self._roll_day(now_ns)
         ledger, executor = self._ledger, self._executor
         positions = ledger.positions()
         with_orders = executor.markets_with_orders()
@@ -114,8 +100,8 @@ class AccountStanding:
         exposure = Exposure(
             open_positions=len(held | {market for market, micros in pending.items() if micros}),
             exposure_micros=sum(p.cost_micros for p in positions) + sum(pending.values()),
-            daily_pnl_micros=ledger.daily_pnl_micros(now_ns),
-            losing_streak=ledger.losing_streak(now_ns),
+            daily_pnl_micros=ledger.daily_pnl_micros(now_ns) - self._forgiven_pnl_micros,
+            losing_streak=self._losing_streak(now_ns),
             reject_streak=self._reject_streak,
             cash_micros=ledger.cash_micros - sum(pending.values()),
             market_position_micros=ledger.position(slug).shares_micros,
@@ -124,7 +110,26 @@ class AccountStanding:
             last_exit_ns=ledger.last_exit_ns(slug),
             exit_retry_ns=self._exit_retries.get(slug, (0, 0))[1],
         )
-        return Account(exposure, len(self._sent_ns), self.entries_stopped)
+        return Account(exposure, len(self._sent_ns), self._halts.reason)
+
+    def forgive(self, now_ns: int) -> None:
+        """Count losses and rejections anew: an operator has seen them and resumed."""
+        self._roll_day(now_ns)
+        self._forgiven_pnl_micros = self._ledger.daily_pnl_micros(now_ns)
+        self._forgiven_losses = self._ledger.losing_streak(now_ns)
+        self._reject_streak = 0
+
+    def _roll_day(self, now_ns: int) -> None:
+        day = now_ns // DAY_NS
+        if day != self._day:
+            self._day, self._reject_streak = day, 0
+            self._forgiven_pnl_micros = self._forgiven_losses = 0
+
+    def _losing_streak(self, now_ns: int) -> int:
+        found = self._ledger.losing_streak(now_ns)
+        if found < self._forgiven_losses:
+            self._forgiven_losses = 0  # a win came between
+        return found - self._forgiven_losses
 
     def is_residue(self, position: Position) -> bool:
         """Say whether a position is too small to be sold: it goes to resolution as it is (I7)."""

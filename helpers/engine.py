@@ -23,8 +23,6 @@ from helpers.domain import (
     FeedEvent,
     FeedGap,
     Fill,
-    HaltChanged,
-    HoldCause,
     LedgerConflict,
     LedgerError,
     Market,
@@ -33,6 +31,7 @@ from helpers.domain import (
     MarketSeen,
     MarketState,
     Message,
+    OperatorRequest,
     OrderIntent,
     Quote,
     ResolutionSeen,
@@ -43,6 +42,8 @@ from helpers.domain import (
     exit_value_micros,
 )
 from helpers.execution import Executor
+from helpers.halt_control import HaltControl
+from helpers.halts import Halts
 from helpers.stages import (
     BoardStage,
     FeatureFunction,
@@ -95,7 +96,9 @@ class Engine:
         self._pending: dict[Asset, int] = {}
         self._strikes: dict[str, Strike] = {}
         self._resolved: deque[str] = deque(maxlen=RESOLVED_REMEMBERED_MAXIMUM)
-        self._standing = AccountStanding(stages.ledger, stages.executor, stages.board)
+        halts = Halts()
+        self._standing = AccountStanding(stages.ledger, stages.executor, stages.board, halts)
+        self.halts = HaltControl(halts, self._standing, stages.outlet)
         self._next_equity_ns = 0
 
     # --- The flow -----------------------------------------------------------------------------
@@ -201,22 +204,6 @@ class Engine:
         self._standing.conflict(slug)
         self.outlet.write(at_ns, slug, LedgerConflict(str(error)))
 
-    @property
-    def entries_stopped(self) -> str:
-        """Return why no entry is allowed; empty when they are."""
-        return self._standing.entries_stopped
-
-    def hold_entries(self, cause: HoldCause, detail: str, now_ns: int) -> None:
-        """Allow no entry until the cause is released; exits go on. Its first detail stays."""
-        if self._standing.hold(cause, detail):
-            self.outlet.write(now_ns, "", HaltChanged("held", cause, detail))
-
-    def release_entries(self, cause: HoldCause, now_ns: int) -> None:
-        """Let a cause hold entries no longer."""
-        detail = self._standing.release(cause)
-        if detail is not None:
-            self.outlet.write(now_ns, "", HaltChanged("released", cause, detail))
-
     # --- Schedule -----------------------------------------------------------------------------
 
     def next_due_ns(self) -> int:
@@ -300,6 +287,8 @@ class Engine:
             self._on_resolution(event)
         elif isinstance(event, Disconnected):
             self.outlet.write(event.received_ns, "", FeedGap(event.source, event.reason))
+        elif isinstance(event, OperatorRequest):
+            self.halts.on_operator(event)
 
     def _market_of(self, condition_id: str) -> Market | None:
         known = self.board.market_by_condition(condition_id)
@@ -367,5 +356,5 @@ def _seen(market: Market) -> MarketSeen:
     )
 
 
-_RARE: Final = frozenset({MarketOpened, MarketResolved, Disconnected})
+_RARE: Final = frozenset({MarketOpened, MarketResolved, Disconnected, OperatorRequest})
 """Kinds the flow itself looks at, beside quotes; asked of every frame, so by a look-up."""

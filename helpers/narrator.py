@@ -19,10 +19,13 @@ from helpers.domain import (
     Action,
     Approved,
     Body,
+    BookHealth,
     CashAdjusted,
     ClaimChanged,
     Decision,
     Equity,
+    ExitAttempted,
+    ExitEnded,
     FeedGap,
     Fill,
     FillStatus,
@@ -31,6 +34,7 @@ from helpers.domain import (
     LedgerConflict,
     MarketSeen,
     Mode,
+    OperatorAnswered,
     OrderUpdate,
     Reconciled,
     Refused,
@@ -234,7 +238,40 @@ class Narrator:
     def _held(self, at_ns: int, _market: str, body: HaltChanged) -> None:
         stopping = body.cause == HoldCause.STOPPING
         write = self._logs[Tag.SAFETY].info if stopping else self._logs[Tag.SAFETY].warning
-        write(f"entries_{body.state}", at_ns=at_ns, cause=body.cause, why=body.detail)
+        facts = {"request": body.request_id} if body.request_id else {}
+        write(
+            f"entries_{body.state}",
+            at_ns=at_ns,
+            cause=body.cause,
+            why=body.detail,
+            trading=body.trading.value,
+            **facts,
+        )
+
+    def _exit_ended(self, at_ns: int, market: str, body: ExitEnded) -> None:
+        flat = body.how == "flat"
+        write = self._logs[Tag.SAFETY].warning if flat else self._logs[Tag.SAFETY].error
+        write(
+            "exit_flat" if flat else "awaiting_resolution",
+            at_ns=at_ns,
+            market=market,
+            outcome=body.outcome.value,
+            reason=body.reason.value,
+            attempts=body.attempts,
+            left=from_micros(body.shares_left_micros),
+            why=body.detail,
+        )
+
+    def _health(self, at_ns: int, market: str, body: BookHealth) -> None:
+        log = self._logs[Tag.SAFETY]
+        write = {"fresh": log.info, "degraded": log.warning, "critical": log.error}[body.state]
+        write(
+            f"book_{body.state}",
+            at_ns=at_ns,
+            market=market,
+            outcome=body.outcome.value,
+            age_seconds=round(body.age_seconds, 1),
+        )
 
     def _claim(self, at_ns: int, market: str, body: ClaimChanged) -> None:
         claim = body.claim
@@ -328,6 +365,8 @@ _SIMPLE: Final[Mapping[type, tuple[Tag, str, str]]] = MappingProxyType(
         LedgerConflict: (Tag.SAFETY, "ledger_conflict", "error"),
         FeedGap: (Tag.FEED, "feed_gap", "warning"),
         RunStarted: (Tag.HEALTH, "run_started", "info"),
+        OperatorAnswered: (Tag.SAFETY, "operator_answered", "warning"),
+        ExitAttempted: (Tag.SAFETY, "exit_attempted", "warning"),
     }
 )
 
@@ -345,6 +384,8 @@ _TELLERS: Final[Mapping[type, Callable[[Narrator, int, str, Any], None]]] = Mapp
         Rejected: Narrator._rejected,
         Reconciled: Narrator._reconciled,
         HaltChanged: Narrator._held,
+        ExitEnded: Narrator._exit_ended,
+        BookHealth: Narrator._health,
         ClaimChanged: Narrator._claim,
         CashAdjusted: Narrator._cash,
         RunStopped: Narrator._stopped,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from helpers.account import EXIT_WAIT_MAXIMUM_SECONDS, AccountStanding
 from helpers.board import Board
 from helpers.domain import NS_PER_SECOND, Accepted, Mode, OrderIntent, Rejected, Side
+from helpers.halts import Halts
 from helpers.ledger import Ledger
 from helpers.paper_executor import PaperExecutor, PaperSettings
 from tests.builders import SLUG, an_intent
@@ -14,7 +15,8 @@ NOW_NS = an_intent().created_ns
 
 def standing() -> AccountStanding:
     board = Board()
-    return AccountStanding(Ledger(Mode.PAPER, 0), PaperExecutor(board, PaperSettings()), board)
+    paper = PaperExecutor(board, PaperSettings())
+    return AccountStanding(Ledger(Mode.PAPER, 0), paper, board, Halts())
 
 
 def exit_(number: int) -> OrderIntent:

@@ -31,6 +31,7 @@ from helpers.domain import (
     Refused,
     ResolutionSeen,
     Source,
+    TradingState,
 )
 from helpers.domain import Disconnected as Lost
 from helpers.feeds.ingest import Ingest
@@ -204,8 +205,8 @@ def test_no_entry_after_entries_were_stopped(folder: Path) -> None:
     """The first reason stays, and every wish is refused by it."""
     run = Run(folder, "momentum")
     opened(run)
-    run.flow.engine.hold_entries(HoldCause.STOPPING, "shutting down", 1)
-    run.flow.engine.hold_entries(HoldCause.STOPPING, "again", 2)
+    run.flow.engine.halts.hold_entries(HoldCause.STOPPING, "shutting down", 1)
+    run.flow.engine.halts.hold_entries(HoldCause.STOPPING, "again", 2)
     for step in range(1, 20):
         at = OPENS + 1 + step * 0.25
         run.fast(83_000.0 * (1 + 2e-4 * step), at)
@@ -221,19 +222,20 @@ def test_a_released_cause_holds_nothing_and_another_still_does(folder: Path) -> 
     """Each cause is its owner's: releasing one must not open what another shut."""
     run = Run(folder, "momentum")
     engine = run.flow.engine
-    engine.hold_entries(HoldCause.MISMATCH, "cash differs", 1)
-    engine.hold_entries(HoldCause.VENUE, "the venue restarts", 2)
-    engine.release_entries(HoldCause.VENUE, 3)
-    engine.release_entries(HoldCause.VENUE, 4)
-    assert engine.entries_stopped == "cash differs"
-    engine.release_entries(HoldCause.MISMATCH, 5)
-    assert engine.entries_stopped == ""
+    engine.halts.hold_entries(HoldCause.UNREAD, "not read", 1)
+    engine.halts.hold_entries(HoldCause.VENUE, "the venue restarts", 2)
+    engine.halts.release_entries(HoldCause.VENUE, 3)
+    engine.halts.release_entries(HoldCause.VENUE, 4)
+    assert engine.halts.reason == "not read"
+    engine.halts.release_entries(HoldCause.UNREAD, 5)
+    assert engine.halts.state is TradingState.ACTIVE
     told = [(r.at_ns, r.body) for r in run.bodies(HaltChanged)]
+    reducing, active = TradingState.REDUCING, TradingState.ACTIVE
     assert told == [
-        (1, HaltChanged("held", "mismatch", "cash differs")),
-        (2, HaltChanged("held", "venue", "the venue restarts")),
-        (3, HaltChanged("released", "venue", "the venue restarts")),
-        (5, HaltChanged("released", "mismatch", "cash differs")),
+        (1, HaltChanged("held", "unread", "not read", reducing)),
+        (2, HaltChanged("held", "venue", "the venue restarts", reducing)),
+        (3, HaltChanged("released", "venue", "the venue restarts", reducing)),
+        (5, HaltChanged("released", "unread", "not read", active)),
     ]
 
 

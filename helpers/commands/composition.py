@@ -228,7 +228,7 @@ def finish(flow: Flow, settings: Settings, reason: str, now_ns: int) -> None:
     Every order of a run has an end in its journal, whatever ended the run.
     """
     engine = flow.engine
-    engine.hold_entries(HoldCause.STOPPING, reason, now_ns)
+    engine.halts.hold_entries(HoldCause.STOPPING, reason, now_ns)
     engine.executor.cancel_all(now_ns)
     end_ns = now_ns + settle_span_ns(settings)
     engine.settle_orders(end_ns)

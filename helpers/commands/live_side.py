@@ -132,7 +132,7 @@ class LiveSide:
     def attach(self, flow: Flow, move_time: Callable[[int], None]) -> None:
         """Connect the flow; write what was taken over, so that the next start finds it here."""
         self._outlets = flow.outlets
-        self._holder = flow.engine
+        self._holder = flow.engine.halts
         self.executor.attach(flow.outlets, lambda: move_time(self._clock.now_ns()))
         self._reader = VenueReader(
             self.rest,
@@ -144,7 +144,7 @@ class LiveSide:
             self._clock,
             deliver=self.executor.deliver,
             write=flow.outlets.write,
-            holder=flow.engine,
+            holder=flow.engine.halts,
             log=self._log,
         )
         self._start = VenueStart(
@@ -160,11 +160,11 @@ class LiveSide:
             deliver=self.executor.deliver,
             remember=self.ledger.remember_market,
             write=flow.outlets.write,
-            holder=flow.engine,
+            holder=flow.engine.halts,
             log=self._log,
         )
         detail = "what a trade needs was not looked at yet"
-        flow.engine.hold_entries(HoldCause.PREFLIGHT, detail, self._clock.now_ns())
+        flow.engine.halts.hold_entries(HoldCause.PREFLIGHT, detail, self._clock.now_ns())
         alive = [order.signed.at_ns for order in self.orders.alive()]
         self._reader.oldest_ns = min((self._clock.now_ns(), *alive))
         self.checkpoint()

@@ -111,7 +111,7 @@ class Worker:
     @property
     def entries_stopped(self) -> str:
         """Return why no entry is allowed, empty when they are."""
-        return self._engine.entries_stopped
+        return self._engine.halts.reason
 
     def closing_table(self, title: str) -> str:
         """Return what the run came to, for people."""
@@ -121,7 +121,7 @@ class Worker:
     def stop(self, why: str) -> None:
         """End the run in order."""
         self._why = self._why or why
-        self._engine.hold_entries(HoldCause.STOPPING, "shutting down", self._now_ns)
+        self._engine.halts.hold_entries(HoldCause.STOPPING, "shutting down", self._now_ns)
         self._stop.set()
 
     def close(self, why: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from helpers.domain.halts import OperatorRequest
 from helpers.domain.market import Market
 from helpers.domain.words import Asset, Message, Side, Source, StrikeRung
 
@@ -270,4 +271,5 @@ FeedEvent = (
     | Connected
     | Disconnected
     | FastSourceChosen
+    | OperatorRequest
 )

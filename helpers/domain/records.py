@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from helpers.domain.halts import HaltChanged, OperatorAnswered
 from helpers.domain.market import Market
 from helpers.domain.orders import (
     Accepted,
@@ -19,7 +20,7 @@ from helpers.domain.orders import (
     Unsized,
 )
 from helpers.domain.views import Decision
-from helpers.domain.words import Asset, Message, Outcome, Source, StrikeRung
+from helpers.domain.words import Asset, IntentReason, Message, Outcome, Source, StrikeRung
 
 
 class RunStarted(Message, frozen=True):
@@ -191,13 +192,41 @@ class Equity(Message, frozen=True):
     open_positions: int
 
 
-class HaltChanged(Message, frozen=True):
-    """Entries were held or released; exits continue either way."""
+class ExitAttempted(Message, frozen=True):
+    """The supervisor tried to close a position: one sale of its schedule."""
 
-    state: str
-    """held or released"""
-    cause: str
+    market: str
+    outcome: Outcome
+    reason: IntentReason
+    attempt: int
+    """From 1."""
+    shares_micros: int
+    price_limit_micros: int
+    """0 when there was no bid to sell to."""
+    slippage_micros: int
+    """How far below the best bid this attempt may sell."""
+
+
+class ExitEnded(Message, frozen=True):
+    """The supervisor is done with a position, and what became of it."""
+
+    market: str
+    outcome: Outcome
+    reason: IntentReason
+    how: Literal["flat", "awaiting_resolution"]
+    """What cannot be sold waits for the resolution and is redeemed."""
+    attempts: int
+    shares_left_micros: int
     detail: str
+
+
+class BookHealth(Message, frozen=True):
+    """The data a held position is valued by grew old, or is fresh again (I16)."""
+
+    market: str
+    outcome: Outcome
+    state: Literal["fresh", "degraded", "critical"]
+    age_seconds: float
 
 
 class RunStopped(Message, frozen=True):
@@ -245,6 +274,10 @@ Body = (
     | Reconciled
     | Equity
     | HaltChanged
+    | OperatorAnswered
+    | ExitAttempted
+    | ExitEnded
+    | BookHealth
     | FeedGap
     | RunStopped
 )

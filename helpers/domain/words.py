@@ -138,22 +138,6 @@ class IntentReason(enum.StrEnum):
     EXIT_OPERATOR = "exit_operator"
 
 
-class HoldCause(enum.StrEnum):
-    """Why entries are held; each cause is released by whoever set it."""
-
-    STOPPING = "stopping"
-    RECONCILING = "reconciling"
-    """The books were not compared with the venue's since the start."""
-    PREFLIGHT = "preflight"
-    """Something a trade needs was not right at the start: region, clock, balance, approvals, ..."""
-    MISMATCH = "mismatch"
-    """The books and the venue's disagree beyond dust."""
-    VENUE = "venue"
-    """The venue takes no such orders now: restart, post-only, cancel-only, region, version."""
-    UNREAD = "unread"
-    """The venue's side of the books could not be read for too long."""
-
-
 class FillStatus(enum.StrEnum):
     """The venue's settlement ladder of one trade (protocol reference D.4)."""
 

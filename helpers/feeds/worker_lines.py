@@ -8,11 +8,18 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from helpers.domain import Connected, Disconnected, FastSourceChosen, FeedEvent, StrikeKnown
+from helpers.domain import (
+    Connected,
+    Disconnected,
+    FastSourceChosen,
+    FeedEvent,
+    OperatorRequest,
+    StrikeKnown,
+)
 from helpers.feeds.skipped import Skipped
 from helpers.feeds.wire import UNREADABLE
 
-WorkerEvent = Connected | Disconnected | FastSourceChosen | StrikeKnown
+WorkerEvent = Connected | Disconnected | FastSourceChosen | StrikeKnown | OperatorRequest
 """Events that come from no venue's frame."""
 
 
@@ -37,6 +44,7 @@ _NAMES: Final[Mapping[type, str]] = {
     Disconnected: "disconnected",
     FastSourceChosen: "fast_source_chosen",
     StrikeKnown: "strike_known",
+    OperatorRequest: "operator_request",
 }
 
 
@@ -58,6 +66,7 @@ class WorkerLineParser:
             "disconnected": msgspec.json.Decoder(Disconnected).decode,
             "fast_source_chosen": msgspec.json.Decoder(FastSourceChosen).decode,
             "strike_known": msgspec.json.Decoder(StrikeKnown).decode,
+            "operator_request": msgspec.json.Decoder(OperatorRequest).decode,
         }
 
     def parse(self, raw: bytes | str, received_ns: int) -> Sequence[FeedEvent]:  # noqa: ARG002

@@ -436,7 +436,7 @@ class LiveRun:
 
     async def _rest(self, flow: Flow, live: LiveSide) -> None:
         """Decide nothing more, and let what is on its way arrive: the end must be exact."""
-        flow.engine.hold_entries(HoldCause.STOPPING, "the run is over", self.clock.now_ns())
+        flow.engine.halts.hold_entries(HoldCause.STOPPING, "the run is over", self.clock.now_ns())
         self.flow = None
         await asyncio.sleep(REST_SECONDS)
         until = self.loop.time() + CLAIM_SECONDS
