@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from helpers.account import AccountStanding
+from helpers.account import DAY_NS, AccountStanding
 from helpers.domain import (
     GRID_NS,
     NS_PER_MS,
@@ -23,6 +23,7 @@ from helpers.domain import (
     FeedEvent,
     FeedGap,
     Fill,
+    HoldCause,
     LedgerConflict,
     LedgerError,
     Market,
@@ -32,18 +33,20 @@ from helpers.domain import (
     MarketState,
     Message,
     OperatorRequest,
+    OperatorVerb,
     OrderIntent,
+    Position,
     Quote,
     ResolutionSeen,
     Snapshot,
     Strike,
     StrikeSeen,
     Unsized,
-    exit_value_micros,
 )
 from helpers.execution import Executor
 from helpers.halt_control import HaltControl
 from helpers.halts import Halts
+from helpers.position_supervisor import PositionSupervisor
 from helpers.stages import (
     BoardStage,
     FeatureFunction,
@@ -77,7 +80,9 @@ class Stages(Message, frozen=True):
 class Engine:
     """Drives the stages; owns the schedule and nothing else."""
 
-    def __init__(self, stages: Stages, trigger_bps: float) -> None:
+    def __init__(
+        self, stages: Stages, trigger_bps: float, *, resume_at_day_roll: bool = False
+    ) -> None:
         self.board = stages.board
         self.features = stages.features
         self.strategy = stages.strategy
@@ -99,6 +104,19 @@ class Engine:
         halts = Halts()
         self._standing = AccountStanding(stages.ledger, stages.executor, stages.board, halts)
         self.halts = HaltControl(halts, self._standing, stages.outlet)
+        halts.hold(HoldCause.SUPERVISOR, "the position supervisor has not ticked yet")
+        self.supervisor = PositionSupervisor(
+            stages.board,
+            stages.ledger,
+            stages.executor,
+            stages.sizing,
+            self._standing,
+            self.halts,
+            stages.outlet,
+            self._submit_exit,
+        )
+        self._day = 0
+        self._resume_at_day_roll = resume_at_day_roll
         self._next_equity_ns = 0
 
     # --- The flow -----------------------------------------------------------------------------
@@ -113,8 +131,12 @@ class Engine:
             self._watch_fast_market(event.asset, now_ns)
             return
         rare = type(event) in _RARE
-        if rare and isinstance(event, MarketOpened):
-            self._on_market(event)
+        if rare:
+            if isinstance(event, OperatorRequest):
+                self._on_operator(event)
+                return
+            if isinstance(event, MarketOpened):
+                self._on_market(event)
         self.board.apply(event)
         if rare:
             self._on_rare(event)
@@ -154,8 +176,12 @@ class Engine:
         for state, decision in zip(states, self.strategy.decide(states), strict=True):
             self.outlet.write(now_ns, decision.market, decision)
             resting = self.executor.resting_entry(decision.market)
-            if resting is not None and not self.sizing.keeps(resting, decision, state.snapshot):
+            if resting is not None and (
+                self.halts.reason or not self.sizing.keeps(resting, decision, state.snapshot)
+            ):
                 self.executor.cancel_market(decision.market, now_ns)
+            if self.supervisor.owns(decision.market):
+                continue  # an exit is under way, and nobody else sells there (I22)
             wish = self.sizing.size(decision, state.snapshot, state.position)
             if wish is not None:
                 self._submit(wish, state, now_ns)
@@ -254,21 +280,30 @@ class Engine:
             self.tick(now_ns, markets, on_grid=False)
 
     def _supervise(self, now_ns: int) -> None:
-        """Mark every position at what it would bring, and close those whose time has come."""
-        for position in self.ledger.positions():
-            market = self.board.market(position.market)
-            if market is None or now_ns >= market.closes_ns or self._standing.is_residue(position):
-                continue  # nothing can be sold any more: the resolution will settle it
-            view = self.board.snapshot(position.market, now_ns, on_grid=True)
-            self.ledger.mark(position.market, exit_value_micros(view, position))
-            slug = position.market
-            if slug in self.executor.markets_with_orders() and not (
-                self.executor.pending_entry_micros(slug)
-            ):
-                continue  # an exit is in flight; a resting entry is taken away by ``_submit``
-            wish = self.sizing.due_exit(view, position)
-            if wish is not None:
-                self._submit(wish, self.features(view, position), now_ns)
+        """Look after the positions, whatever the policy does; from then on entries may come."""
+        self.supervisor.tick(now_ns)
+        self.halts.release_entries(HoldCause.SUPERVISOR, now_ns)
+        account = self._standing.account("", now_ns)
+        for cause, detail in self.gate.breaches(account):
+            self.halts.hold_entries(cause, detail, now_ns, lasting=False)
+        day = now_ns // DAY_NS
+        if day != self._day:
+            self._day, began = day, self._day
+            if began and self._resume_at_day_roll:
+                self.halts.unlatch(HoldCause.LOSS_LIMIT, now_ns)
+
+    def _submit_exit(self, wish: OrderIntent | Unsized, position: Position, now_ns: int) -> None:
+        view = self.board.snapshot(wish.market, now_ns, on_grid=True)
+        self._submit(wish, self.features(view, position), now_ns)
+
+    def _on_operator(self, request: OperatorRequest) -> None:
+        self.halts.on_operator(request)
+        if request.verb is OperatorVerb.RESUME:
+            self.supervisor.stop_flattening()
+            return
+        self.executor.cancel_all(request.received_ns)
+        if request.verb is OperatorVerb.FLATTEN:
+            self.supervisor.flatten(request.request_id)
 
     # --- Things to tell --------------------------------------------------------
 
@@ -287,8 +322,6 @@ class Engine:
             self._on_resolution(event)
         elif isinstance(event, Disconnected):
             self.outlet.write(event.received_ns, "", FeedGap(event.source, event.reason))
-        elif isinstance(event, OperatorRequest):
-            self.halts.on_operator(event)
 
     def _market_of(self, condition_id: str) -> Market | None:
         known = self.board.market_by_condition(condition_id)

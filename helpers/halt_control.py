@@ -59,6 +59,12 @@ class HaltControl:
         if detail is not None:
             self._tell("released", cause, detail, now_ns)
 
+    def unlatch(self, cause: HoldCause, now_ns: int) -> None:
+        """End a latched cause that needs nobody any more: its day is over."""
+        detail = self._halts.unlatch(cause)
+        if detail is not None:
+            self._tell("released", cause, detail, now_ns)
+
     def on_operator(self, request: OperatorRequest) -> None:
         """Do what an operator asked, and answer with the request's id (I30)."""
         now_ns = request.received_ns

@@ -19,24 +19,17 @@ from helpers.domain import (
     Action,
     Approved,
     Body,
-    BookHealth,
     CashAdjusted,
     ClaimChanged,
     Decision,
     Equity,
-    ExitAttempted,
-    ExitEnded,
     FeedGap,
     Fill,
     FillStatus,
-    HaltChanged,
-    HoldCause,
     LedgerConflict,
     MarketSeen,
     Mode,
-    OperatorAnswered,
     OrderUpdate,
-    Reconciled,
     Refused,
     Rejected,
     ResolutionSeen,
@@ -50,6 +43,7 @@ from helpers.domain import (
     from_micros,
 )
 from helpers.logs import Log, Tag, logger
+from helpers.narrator_safety import SAFETY_BODIES, dollars, safety_line
 
 REPEAT_INTERVAL_NS: Final = 30 * NS_PER_SECOND
 """A market's unchanged RL, TEMPORAL and SAFETY lines are written at most this often."""
@@ -191,8 +185,8 @@ class Narrator:
             mode=self._mode.value,
             outcome=body.outcome.value,
             shares=from_micros(body.shares_micros),
-            pnl=_dollars(body.pnl_micros),
-            fees=_dollars(body.fees_micros),
+            pnl=dollars(body.pnl_micros),
+            fees=dollars(body.fees_micros),
             held_seconds=(body.closed_ns - body.opened_ns) // NS_PER_SECOND,
             how=body.how,
         )
@@ -206,7 +200,7 @@ class Narrator:
             outcome=body.outcome.value,
             won=body.won,
             shares=from_micros(body.shares_micros),
-            pnl=_dollars(body.payout_micros - body.cost_micros),
+            pnl=dollars(body.payout_micros - body.cost_micros),
         )
 
     def _ended(self, at_ns: int, market: str, body: OrderUpdate) -> None:
@@ -221,57 +215,11 @@ class Narrator:
     def _rejected(self, at_ns: int, market: str, body: Rejected) -> None:
         self._logs[Tag.ORDER].warning("order_rejected", at_ns=at_ns, market=market, why=body.reason)
 
-    def _reconciled(self, at_ns: int, _market: str, body: Reconciled) -> None:
-        write = self._logs[Tag.LEDGER].info if body.agrees else self._logs[Tag.SAFETY].error
-        facts: dict[str, Any] = {"differences": "; ".join(body.differences)}
-        write(
-            "reconciled" if body.agrees else "books_differ",
-            at_ns=at_ns,
-            tokens=body.tokens,
-            shares=from_micros(body.shares_micros),
-            cash=_dollars(body.cash_micros),
-            venue_cash=_dollars(body.venue_cash_micros),
-            open_orders=body.open_orders,
-            **({} if body.agrees else facts),
-        )
-
-    def _held(self, at_ns: int, _market: str, body: HaltChanged) -> None:
-        stopping = body.cause == HoldCause.STOPPING
-        write = self._logs[Tag.SAFETY].info if stopping else self._logs[Tag.SAFETY].warning
-        facts = {"request": body.request_id} if body.request_id else {}
-        write(
-            f"entries_{body.state}",
-            at_ns=at_ns,
-            cause=body.cause,
-            why=body.detail,
-            trading=body.trading.value,
-            **facts,
-        )
-
-    def _exit_ended(self, at_ns: int, market: str, body: ExitEnded) -> None:
-        flat = body.how == "flat"
-        write = self._logs[Tag.SAFETY].warning if flat else self._logs[Tag.SAFETY].error
-        write(
-            "exit_flat" if flat else "awaiting_resolution",
-            at_ns=at_ns,
-            market=market,
-            outcome=body.outcome.value,
-            reason=body.reason.value,
-            attempts=body.attempts,
-            left=from_micros(body.shares_left_micros),
-            why=body.detail,
-        )
-
-    def _health(self, at_ns: int, market: str, body: BookHealth) -> None:
-        log = self._logs[Tag.SAFETY]
-        write = {"fresh": log.info, "degraded": log.warning, "critical": log.error}[body.state]
-        write(
-            f"book_{body.state}",
-            at_ns=at_ns,
-            market=market,
-            outcome=body.outcome.value,
-            age_seconds=round(body.age_seconds, 1),
-        )
+    def _safety(self, at_ns: int, market: str, body: Body) -> None:
+        tag, severity, event, facts = safety_line(body)
+        if market:
+            facts = {"market": market, **facts}
+        getattr(self._logs[tag], severity)(event, at_ns=at_ns, **facts)
 
     def _claim(self, at_ns: int, market: str, body: ClaimChanged) -> None:
         claim = body.claim
@@ -279,7 +227,7 @@ class Narrator:
             f"claim_{claim.state}",
             at_ns=at_ns,
             market=market,
-            payout=_dollars(claim.shares_micros),
+            payout=dollars(claim.shares_micros),
             attempt=body.attempt,
             why=body.detail,
         )
@@ -288,8 +236,8 @@ class Narrator:
         self._logs[Tag.LEDGER].warning(
             "cash_adjusted",
             at_ns=at_ns,
-            before=_dollars(body.before_micros),
-            after=_dollars(body.after_micros),
+            before=dollars(body.before_micros),
+            after=dollars(body.after_micros),
             why="the wallet's dollars changed without a trade of ours",
         )
 
@@ -299,8 +247,8 @@ class Narrator:
             at_ns=at_ns,
             why=body.reason,
             trades=body.trades,
-            pnl=_dollars(body.pnl_micros),
-            fees=_dollars(body.fees_micros),
+            pnl=dollars(body.pnl_micros),
+            fees=dollars(body.fees_micros),
             decisions=body.decisions,
             refusals=body.refusals,
         )
@@ -317,9 +265,9 @@ class Narrator:
             "equity",
             at_ns=at_ns,
             mode=self._mode.value,
-            cash=_dollars(body.cash_micros),
-            realised=_dollars(body.realised_micros),
-            unrealised=_dollars(body.unrealised_micros),
+            cash=dollars(body.cash_micros),
+            realised=dollars(body.realised_micros),
+            unrealised=dollars(body.unrealised_micros),
             positions=body.open_positions,
         )
 
@@ -348,10 +296,6 @@ class _Repeats:
         return last[2] if last is not None else 0
 
 
-def _dollars(micros: int) -> str:
-    return f"{'-' if micros < 0 else ''}${abs(from_micros(micros)):.2f}"
-
-
 def _entropy(probabilities: tuple[float, ...]) -> float:
     return abs(sum(p * math.log(p) for p in probabilities if p > 0.0))
 
@@ -365,8 +309,6 @@ _SIMPLE: Final[Mapping[type, tuple[Tag, str, str]]] = MappingProxyType(
         LedgerConflict: (Tag.SAFETY, "ledger_conflict", "error"),
         FeedGap: (Tag.FEED, "feed_gap", "warning"),
         RunStarted: (Tag.HEALTH, "run_started", "info"),
-        OperatorAnswered: (Tag.SAFETY, "operator_answered", "warning"),
-        ExitAttempted: (Tag.SAFETY, "exit_attempted", "warning"),
     }
 )
 
@@ -382,10 +324,7 @@ _TELLERS: Final[Mapping[type, Callable[[Narrator, int, str, Any], None]]] = Mapp
         Equity: Narrator._equity,
         OrderUpdate: Narrator._ended,
         Rejected: Narrator._rejected,
-        Reconciled: Narrator._reconciled,
-        HaltChanged: Narrator._held,
-        ExitEnded: Narrator._exit_ended,
-        BookHealth: Narrator._health,
+        **dict.fromkeys(SAFETY_BODIES, Narrator._safety),
         ClaimChanged: Narrator._claim,
         CashAdjusted: Narrator._cash,
         RunStopped: Narrator._stopped,

@@ -18,6 +18,7 @@ from helpers.domain import (
     Account,
     Approved,
     BookProblem,
+    HoldCause,
     MarketState,
     OrderIntent,
     Outcome,
@@ -27,6 +28,7 @@ from helpers.domain import (
     Verdict,
     from_micros,
 )
+from helpers.safety_breaches import breaches
 from helpers.safety_exits import EXIT_RULES
 from helpers.safety_limits import GateLimits, Rule
 
@@ -351,3 +353,7 @@ class Gate:
         if failures:
             return Refused(intent, tuple(failures), intent.created_ns)
         return Approved(intent, intent.created_ns)
+
+    def breaches(self, account: Account) -> tuple[tuple[HoldCause, str], ...]:
+        """Return the halts that the account's state calls for."""
+        return breaches(account, self._limits)

@@ -25,7 +25,18 @@ EXIT_CONFIGURATION: Final = 78
 WINDOW_SECONDS: Final = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400}
 OUR_WORDS: Final = (
     *("LIVE_", "PAPER_", "TRADE_", "TRIGGER_", "POLYMARKET_", "BINANCE_", "ENTRY_", "POSITION_"),
-    *("BOOK_", "REENTRY_", "MAKER_", "MAXIMUM_", "MINIMUM_", "JOURNAL_", "TAPE_"),
+    *(
+        "BOOK_",
+        "REENTRY_",
+        "EXIT_",
+        "RESUME_",
+        "FLATTEN_",
+        "MAKER_",
+        "MAXIMUM_",
+        "MINIMUM_",
+        "JOURNAL_",
+        "TAPE_",
+    ),
 )
 """First words of our names: an unknown variable that starts with one is probably a typo (I12)."""
 
@@ -168,6 +179,18 @@ class Settings(BaseSettings):
     )
     stop_loss: float = Field(
         0.0, ge=0, le=1, description="Close at this loss over cost (0.35 = -35 %). 0: off."
+    )
+    exit_slippage: float = Field(
+        0.10,
+        ge=0.001,
+        le=0.99,
+        description="Dollars below the best bid that a forced exit may sell at, at most.",
+    )
+    resume_at_day_roll: bool = Field(
+        False, description="A halt by the daily loss ends at UTC midnight, without an operator."
+    )
+    flatten_on_stop: bool = Field(
+        False, description="Close every position when the worker stops. Off: the next start does."
     )
 
     paper_cash: float = Field(1000, ge=1, le=1e7, description="Dollars a paper run starts with.")

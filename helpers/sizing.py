@@ -88,13 +88,16 @@ def size(
         return _entry(wanted, snapshot, limits, confidence, style)
     if position.outcome is wanted:
         return None
-    return exit_intent(position, snapshot, IntentReason.EXIT_SIGNAL, limits)
+    tick = snapshot.book(position.outcome).tick_micros or snapshot.market.tick_micros
+    return exit_intent(position, snapshot, IntentReason.EXIT_SIGNAL, limits.slippage_ticks * tick)
 
 
 def exit_intent(
-    position: Position, snapshot: Snapshot, reason: IntentReason, limits: Limits
+    position: Position, snapshot: Snapshot, reason: IntentReason, slippage_micros: int
 ) -> OrderIntent | Unsized:
     """Return a FAK sale of everything that is settled, or why there is none.
+
+    ``slippage_micros`` is how far below the best bid it may sell.
 
     Less than the venue's minimum is dust and goes to resolution (I7); shares that are matched but
     not settled cannot be sold yet (reference D.4, I2). Raises ``ValueError`` on a flat position.
@@ -114,7 +117,7 @@ def exit_intent(
     tick = book.tick_micros or market.tick_micros
     if not book.bids:
         return _unsized(snapshot, outcome, Side.SELL, RULE_EMPTY_BOOK, "a bid", "none")
-    price = floor_price(book.bids[0][0], tick) - limits.slippage_ticks * tick
+    price = floor_price(book.bids[0][0] - slippage_micros, tick)
     price = min(max(price, tick), MICROS - tick)
     amounts = taker_amounts(Side.SELL, sellable, price, tick, minimum)
     if isinstance(amounts, RuleFailure):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from helpers.domain import (
     Account,
@@ -12,6 +12,8 @@ from helpers.domain import (
     Decision,
     FeedEvent,
     Fill,
+    HoldCause,
+    IntentReason,
     Market,
     MarketState,
     OrderIntent,
@@ -84,8 +86,24 @@ class SizingStage(Protocol):
         """Return whether a resting entry still is what policy and book call for."""
         ...
 
-    def due_exit(self, snapshot: Snapshot, position: Position) -> OrderIntent | Unsized | None:
-        """Return the exit that a position's deadline, age or limits call for now."""
+    def due_exit(
+        self, snapshot: Snapshot, position: Position, book_age_seconds: float
+    ) -> IntentReason | None:
+        """Return why a position must be closed now, whatever the policy wants."""
+        ...
+
+    def exit(
+        self, snapshot: Snapshot, position: Position, reason: IntentReason, attempt: int
+    ) -> OrderIntent | Unsized:
+        """Return the sale of an exit's attempt, counted from 1, or why there is none."""
+        ...
+
+    def urgent(self, snapshot: Snapshot, reason: IntentReason) -> bool:
+        """Say whether an exit must not wait for a better price."""
+        ...
+
+    def book_state(self, age_seconds: float) -> Literal["fresh", "degraded", "critical"]:
+        """Return what data of that age is good for."""
         ...
 
 
@@ -94,6 +112,10 @@ class GateStage(Protocol):
 
     def check(self, intent: OrderIntent, state: MarketState, account: Account) -> Verdict:
         """Return the intent approved or refused."""
+        ...
+
+    def breaches(self, account: Account) -> tuple[tuple[HoldCause, str], ...]:
+        """Return the halts that the account's state calls for."""
         ...
 
 

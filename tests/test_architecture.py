@@ -39,7 +39,12 @@ ROOMS_OF_SEVERAL_FILES = {
         "helpers.order_rules",
     ),
     "helpers.recorder": ("helpers.tape",),
-    "helpers.safety": ("helpers.safety_exits", "helpers.safety_limits"),
+    "helpers.narrator": ("helpers.narrator_safety",),
+    "helpers.safety": (
+        "helpers.safety_breaches",
+        "helpers.safety_exits",
+        "helpers.safety_limits",
+    ),
     "helpers.feeds": ("helpers.markets", "helpers.venues"),
 }
 """Rooms that were split when they grew: their files may see each other."""
@@ -59,8 +64,15 @@ ALSO_ALLOWED = {
         "helpers.account",
         "helpers.halts",
         "helpers.halt_control",
+        "helpers.position_supervisor",
+    ),
+    "helpers.position_supervisor": (
+        "helpers.stages",
+        "helpers.account",
+        "helpers.halt_control",
     ),
     "helpers.narrator": ("helpers.logs",),
+    "helpers.narrator_safety": ("helpers.logs",),
     "helpers.sizing": ("helpers.order_rules", "helpers.quoting"),
     "helpers.quoting": ("helpers.order_rules",),
 }

@@ -222,6 +222,7 @@ def test_a_released_cause_holds_nothing_and_another_still_does(folder: Path) -> 
     """Each cause is its owner's: releasing one must not open what another shut."""
     run = Run(folder, "momentum")
     engine = run.flow.engine
+    engine.halts.release_entries(HoldCause.SUPERVISOR, 0)
     engine.halts.hold_entries(HoldCause.UNREAD, "not read", 1)
     engine.halts.hold_entries(HoldCause.VENUE, "the venue restarts", 2)
     engine.halts.release_entries(HoldCause.VENUE, 3)
@@ -231,7 +232,7 @@ def test_a_released_cause_holds_nothing_and_another_still_does(folder: Path) -> 
     assert engine.halts.state is TradingState.ACTIVE
     told = [(r.at_ns, r.body) for r in run.bodies(HaltChanged)]
     reducing, active = TradingState.REDUCING, TradingState.ACTIVE
-    assert told == [
+    assert told[1:] == [
         (1, HaltChanged("held", "unread", "not read", reducing)),
         (2, HaltChanged("held", "venue", "the venue restarts", reducing)),
         (3, HaltChanged("released", "venue", "the venue restarts", reducing)),

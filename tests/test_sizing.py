@@ -216,19 +216,18 @@ def test_a_book_beyond_our_grid_is_said() -> None:
 def test_an_unknown_tick_stops_an_exit() -> None:
     """A grid nobody knows fails closed, on the way out as well."""
     odd = replace(snapshot(), up=book(((520_000, MICROS),), ((530_000, MICROS),), 20_000))
-    found = exit_intent(position(Outcome.UP, 9 * MICROS), odd, IntentReason.EXIT_STALE, TAKER)
+    found = exit_intent(position(Outcome.UP, 9 * MICROS), odd, IntentReason.EXIT_STALE, 10_000)
     assert rule_of(found) == "tick_unknown"
 
 
 def test_the_supervisor_names_its_reason() -> None:
     """I17, I22: an exit carries the enumerated reason and never goes below one tick."""
-    limits = replace(TAKER, slippage_ticks=5)
     view = snapshot(20_000, 30_000)
     held = position(Outcome.UP, 9 * MICROS)
-    intent = wanted(exit_intent(held, view, IntentReason.EXIT_TIMEOUT, limits))
+    intent = wanted(exit_intent(held, view, IntentReason.EXIT_TIMEOUT, 50_000))
     assert (intent.reason, intent.price_limit_micros) == (IntentReason.EXIT_TIMEOUT, 10_000)
     with pytest.raises(ValueError, match="flat"):
-        exit_intent(FLAT, view, IntentReason.EXIT_TIMEOUT, limits)
+        exit_intent(FLAT, view, IntentReason.EXIT_TIMEOUT, 0)
 
 
 def test_mismatched_arguments_are_refused() -> None:

@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from db.journal import Journal
+from helpers import supervisor
 from helpers.board import Board
 from helpers.clock import monotonic_seconds
 from helpers.domain import (
@@ -17,6 +18,7 @@ from helpers.domain import (
     Body,
     Decision,
     HoldCause,
+    IntentReason,
     Mode,
     OrderIntent,
     Position,
@@ -37,7 +39,7 @@ from helpers.scorecard import Scorecard
 from helpers.settings import Settings
 from helpers.sizing import Limits, exit_intent, size
 from helpers.stages import Outlet
-from helpers.supervisor import SupervisorLimits, due_exit
+from helpers.supervisor import SupervisorLimits
 from strategies.base import Strategy, get_confidence_size
 from strategies.catalogue import build_strategy
 from strategies.features import features
@@ -88,9 +90,9 @@ class Outlets:
 class PolicySizing:
     """Sizing as the engine sees it: limits and confidence filled in."""
 
-    def __init__(self, limits: Limits, supervisor: SupervisorLimits) -> None:
+    def __init__(self, limits: Limits, supervision: SupervisorLimits) -> None:
         self._limits = limits
-        self._supervisor = supervisor
+        self._supervisor = supervision
 
     def size(
         self, decision: Decision, snapshot: Snapshot, position: Position
@@ -103,10 +105,33 @@ class PolicySizing:
         """Return whether a resting entry still is what policy and book call for."""
         return keeps(resting, decision, snapshot)
 
-    def due_exit(self, snapshot: Snapshot, position: Position) -> OrderIntent | Unsized | None:
-        """Return the exit a position's deadline, age or limits call for now."""
-        reason = due_exit(snapshot, position, self._supervisor)
-        return exit_intent(position, snapshot, reason, self._limits) if reason else None
+    def due_exit(
+        self, snapshot: Snapshot, position: Position, book_age_seconds: float
+    ) -> IntentReason | None:
+        """Return why a position must be closed now, whatever the policy wants."""
+        return supervisor.due_exit(snapshot, position, self._supervisor, book_age_seconds)
+
+    def exit(
+        self, snapshot: Snapshot, position: Position, reason: IntentReason, attempt: int
+    ) -> OrderIntent | Unsized:
+        """Return the sale of an exit's attempt, counted from 1, or why there is none."""
+        outcome = position.outcome
+        tick = snapshot.book(outcome).tick_micros if outcome is not None else 0
+        slippage = supervisor.exit_slippage_micros(
+            attempt,
+            tick or snapshot.market.tick_micros,
+            self._supervisor,
+            in_a_hurry=self.urgent(snapshot, reason),
+        )
+        return exit_intent(position, snapshot, reason, slippage)
+
+    def urgent(self, snapshot: Snapshot, reason: IntentReason) -> bool:
+        """Say whether an exit must not wait for a better price."""
+        return supervisor.urgent(snapshot, reason)
+
+    def book_state(self, age_seconds: float) -> Literal["fresh", "degraded", "critical"]:
+        """Return what data of that age is good for."""
+        return supervisor.book_state(age_seconds, self._supervisor)
 
 
 class Trading(NamedTuple):
@@ -157,7 +182,11 @@ def build_flow(
         ledger=trading.ledger,
         outlet=outlets,
     )
-    engine = Engine(stages, settings.trigger_bps)
+    engine = Engine(
+        stages,
+        settings.trigger_bps,
+        resume_at_day_roll=settings.resume_at_day_roll or mode is Mode.REPLAY,
+    )
     return Flow(engine, board, trading.ledger, strategy, scorecard, outlets)
 
 
@@ -178,9 +207,12 @@ def supervisor_limits(settings: Settings) -> SupervisorLimits:
     """Return when positions are closed."""
     return SupervisorLimits(
         maximum_age_seconds=settings.maximum_position_age_seconds,
-        book_age_seconds=settings.book_age_critical_seconds,
+        book_age_degraded_seconds=settings.book_age_degraded_seconds,
+        book_age_critical_seconds=settings.book_age_critical_seconds,
         take_profit=settings.take_profit,
         stop_loss=settings.stop_loss,
+        slippage_ticks=settings.slippage_ticks,
+        maximum_slippage_micros=to_micros(settings.exit_slippage),
     )
 
 

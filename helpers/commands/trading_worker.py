@@ -36,6 +36,9 @@ LONGEST_SLEEP_SECONDS: Final = 0.05
 SUSPECTS_INTERVAL_SECONDS: Final = 0.25
 HEARTBEAT_SECONDS: Final = 30.0
 SYNC_SECONDS: Final = 1.0
+FLATTEN_SECONDS: Final = 20.0
+"""Longest wait for the exits of ``FLATTEN_ON_STOP``; cancelling may take 15 s more, and platforms
+kill a minute after they asked."""
 
 
 class _Stopped(Exception):  # noqa: N818
@@ -199,9 +202,23 @@ class Worker:
 
     async def _end_when_stopped(self) -> None:
         await self._stop.wait()
+        if self._settings.flatten_on_stop:
+            await self._flatten()
         if self._live is not None:
             await self._live.stop()
         raise _Stopped
+
+    async def _flatten(self) -> None:
+        """Close every position, for as long as a platform waits; the rest keeps its deadlines."""
+        supervisor = self._engine.supervisor
+        supervisor.flatten()
+        try:
+            async with asyncio.timeout(FLATTEN_SECONDS):
+                while not supervisor.flat:
+                    await asyncio.sleep(LONGEST_SLEEP_SECONDS)
+        except TimeoutError:
+            left = [position.market for position in self._flow.ledger.positions()]
+            logger(Tag.SAFETY).error("not_flat_at_stop", left=left, next="the next start owns them")
 
     # --- Beginning, heartbeat -------------------------------------------------------------------
 
