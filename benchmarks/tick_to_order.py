@@ -29,6 +29,7 @@ from msgspec.structs import replace
 from benchmarks.signing import KEY
 from db.journal import Journal
 from helpers import logs
+from helpers.board import Board
 from helpers.clob.eip712 import DEPOSIT_WALLET, OrderSigner
 from helpers.clob.messages import CancelReply, PostRejected, PostReply, SignedOrder
 from helpers.clob.wallets import derive_wallets
@@ -48,6 +49,7 @@ from helpers.domain import (
     Mode,
     Source,
 )
+from helpers.execution import Executor
 from helpers.feeds.ingest import Ingest
 from helpers.ledger import Ledger
 from helpers.live.orders import LiveOrders
@@ -165,7 +167,7 @@ class Bench:
         )
         now_ns = self.clock.now_ns()
         self.journal = Journal.open_run(folder, Mode.LIVE, now_ns, background=True)
-        trading = Trading(self.executor, Ledger(Mode.LIVE, 10_000 * MICROS), ())
+        trading = Trading(self._executor, Ledger(Mode.LIVE, 10_000 * MICROS), ())
         self.flow: Flow = build_flow(
             settings, Mode.LIVE, self.journal, allow_cold=True, trading=trading
         )
@@ -178,6 +180,9 @@ class Bench:
         self.at_ns = now_ns
         self.mid = 60_000.0
         self._number = 0
+
+    def _executor(self, _board: Board) -> Executor:
+        return self.executor
 
     def frame(self, source: Source, raw: str) -> None:
         """Take one frame in, as a socket does."""

@@ -193,7 +193,12 @@ class Settings(BaseSettings):
         False, description="Close every position when the worker stops. Off: the next start does."
     )
 
-    paper_cash: float = Field(1000, ge=1, le=1e7, description="Dollars a paper run starts with.")
+    paper_cash: float = Field(
+        1000, ge=1, le=1e7, description="Dollars the first paper run starts with."
+    )
+    paper_carry_over: bool = Field(
+        True, description="Go on with the cash and positions of the paper run before."
+    )
     paper_latency_ms: int = Field(
         75, ge=0, le=5000, description="Paper order's way to the venue, milliseconds."
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from helpers.clob.account import AccountIdentity
 from helpers.clob.auth import ApiCredentials, RequestAuth
 from helpers.clob.eip712 import OrderSigner
 from helpers.clob.wallets import signature_type_of
 from helpers.settings import Settings
+from helpers.venues import Venues
 
 KINDS = ("an EOA", "a proxy wallet", "a Safe", "a deposit wallet")
 
@@ -72,3 +74,16 @@ def _check_credentials(settings: Settings, signer: OrderSigner) -> None:
         RequestAuth(signer.address).log_in(credentials)
     except ValueError as error:
         raise NotArmedError(f"POLYMARKET_API_SECRET: {error}") from None
+
+
+def identity_of(settings: Settings, venues: Venues) -> AccountIdentity:
+    """Return who acts for the wallet, for the official client."""
+    key, relayer = settings.polymarket_private_key, settings.polymarket_relayer_key
+    assert key is not None, "an armed wallet has a key"
+    return AccountIdentity(
+        private_key=key.get_secret_value(),
+        wallet=settings.polymarket_wallet,
+        relayer_key=relayer.get_secret_value() if relayer else "",
+        relayer_address=settings.polymarket_relayer_address,
+        venues=venues,
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 from db.journal import Journal
 from helpers import supervisor
@@ -137,9 +137,35 @@ class PolicySizing:
 class Trading(NamedTuple):
     """What differs between paper and live: who fills orders, whose books, who else listens."""
 
-    executor: Executor
+    executor: Callable[[Board], Executor]
+    """Builds it on the flow's board: paper orders are filled from the books it shows."""
     ledger: Ledger
     listeners: tuple[Outlet, ...]
+
+
+class TradingSide(Protocol):
+    """Paper or live: what a worker runs beside the flow, and how it begins and ends."""
+
+    @property
+    def mode(self) -> Mode:
+        """Return whose money it is."""
+        ...
+
+    def trading(self) -> Trading:
+        """Return what the flow is built with."""
+        ...
+
+    def attach(self, flow: Flow, move_time: Callable[[int], None]) -> None:
+        """Connect the flow; write what was taken over from the run before."""
+        ...
+
+    async def run(self) -> None:
+        """Trade until cancelled."""
+        ...
+
+    async def stop(self) -> None:
+        """Bring every order to its end, within a bounded time."""
+        ...
 
 
 def build_flow(
@@ -161,8 +187,12 @@ def build_flow(
         monotonic_seconds=monotonic_seconds,
     )
     board = Board()
+
+    def paper(books: Board) -> Executor:
+        return PaperExecutor(books, paper_settings(settings))
+
     trading = trading or Trading(
-        PaperExecutor(board, paper_settings(settings)),
+        paper,
         Ledger(mode, to_micros(settings.paper_cash)),
         (),
     )
@@ -178,7 +208,7 @@ def build_flow(
         strategy=strategy,
         sizing=PolicySizing(sizing_limits(settings, holds), supervisor_limits(settings)),
         gate=Gate(gate_limits(settings, allow_cold=allow_cold)),
-        executor=trading.executor,
+        executor=trading.executor(board),
         ledger=trading.ledger,
         outlet=outlets,
     )

@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 from db.recovery import LeftBehind
-from helpers.clob.account import AccountIdentity, AccountOutcome, AccountRequest, Operation
+from helpers.board import Board
+from helpers.clob.account import AccountOutcome, AccountRequest, Operation
 from helpers.clob.account import run_account_operation as run_operation
 from helpers.clob.auth import ApiCredentials, RequestAuth
 from helpers.clob.eip712 import OrderSigner
@@ -22,7 +23,7 @@ from helpers.clob.messages import RequestFailedError
 from helpers.clob.rest import ClobRest, new_order_client
 from helpers.clob_executor import ClobExecutor
 from helpers.clock import Clock
-from helpers.commands.arming import credentials_of
+from helpers.commands.arming import credentials_of, identity_of
 from helpers.commands.composition import Flow, Outlets, Trading
 from helpers.commands.preflight_gate import hold_until_right
 from helpers.domain import (
@@ -41,6 +42,7 @@ from helpers.domain import (
     Side,
     Source,
 )
+from helpers.execution import Executor
 from helpers.feeds.gamma import GammaParser
 from helpers.feeds.http import VenueHttp, new_client
 from helpers.feeds.polymarket_user import PolymarketUserParser, UserOrder
@@ -74,6 +76,8 @@ LOG_IN_RETRY_SECONDS: Final = 5.0
 
 class LiveSide:
     """One wallet's live trading."""
+
+    mode = Mode.LIVE
 
     def __init__(
         self,
@@ -127,7 +131,11 @@ class LiveSide:
 
     def trading(self) -> Trading:
         """Return what the flow is built with."""
-        return Trading(self.executor, self.ledger, (self,))
+
+        def executor(_board: Board) -> Executor:
+            return self.executor
+
+        return Trading(executor, self.ledger, (self,))
 
     def attach(self, flow: Flow, move_time: Callable[[int], None]) -> None:
         """Connect the flow; write what was taken over, so that the next start finds it here."""
@@ -380,16 +388,3 @@ class LiveSide:
             await client.aclose()
         facts = GammaParser().parse(reply.body, self._clock.now_ns()) if reply.found else ()
         return next((f.market for f in facts if isinstance(f, MarketOpened)), None)
-
-
-def identity_of(settings: Settings, venues: Venues) -> AccountIdentity:
-    """Return who acts for the wallet, for the official client."""
-    key, relayer = settings.polymarket_private_key, settings.polymarket_relayer_key
-    assert key is not None, "an armed wallet has a key"
-    return AccountIdentity(
-        private_key=key.get_secret_value(),
-        wallet=settings.polymarket_wallet,
-        relayer_key=relayer.get_secret_value() if relayer else "",
-        relayer_address=settings.polymarket_relayer_address,
-        venues=venues,
-    )

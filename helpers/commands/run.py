@@ -19,8 +19,10 @@ from helpers import logs
 from helpers.clob.eip712 import OrderSigner
 from helpers.clock import Clock, RealClock
 from helpers.commands.arming import NotArmedError, arm
+from helpers.commands.composition import TradingSide
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.live_side import LiveSide
+from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.trading_worker import Worker
 from helpers.domain import LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
@@ -75,11 +77,14 @@ def run_worker(
     """Trade until stopped, on paper without a signer, and return the exit code."""
 
     def trade(journal: Journal) -> int:
-        live = None
-        if signer is not None:
-            left = read_left_behind(settings.journal_directory, Mode.LIVE, signer.wallet)
-            live = LiveSide(settings, signer, clock, venues, rng, left)
-        worker = Worker(settings, clock, journal, venues, rng, live)
+        whose = PAPER_WALLET if signer is None else signer.wallet
+        left = read_left_behind(settings.journal_directory, mode, whose)
+        side: TradingSide
+        if signer is None:
+            side = PaperSide(settings, clock, left if settings.paper_carry_over else None)
+        else:
+            side = LiveSide(settings, signer, clock, venues, rng, left)
+        worker = Worker(settings, clock, journal, venues, rng, side)
         return supervise(worker, worker.run(), new_event_loop)
 
     mode = Mode.PAPER if signer is None else Mode.LIVE

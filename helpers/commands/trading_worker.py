@@ -12,16 +12,15 @@ from typing import Final
 from db.journal import Journal
 from helpers.clock import Clock
 from helpers.commands.closing_table import closing_table
-from helpers.commands.composition import build_flow, finish, run_started
+from helpers.commands.composition import TradingSide, build_flow, finish, run_started
 from helpers.commands.live_feeds import LiveFeeds
-from helpers.commands.live_side import LiveSide
+from helpers.commands.paper_side import PaperSide
 from helpers.domain import (
     NS_PER_SECOND,
     Connected,
     HoldCause,
     Market,
     MarketResolved,
-    Mode,
     Source,
     from_micros,
 )
@@ -55,13 +54,16 @@ class Worker:
         journal: Journal,
         venues: Venues,
         rng: random.Random,
-        live: LiveSide | None = None,
+        side: TradingSide | None = None,
         *,
         allow_cold: bool = False,
     ) -> None:
-        """Build the flow; ``allow_cold`` lets entries before the windows are filled (tests)."""
-        self._live = live
-        self._mode = Mode.PAPER if live is None else Mode.LIVE
+        """Build the flow; without a side it trades on paper, from ``PAPER_CASH`` on.
+
+        ``allow_cold`` lets entries before the windows are filled (tests).
+        """
+        self._side = side or PaperSide(settings, clock, None)
+        self._mode = self._side.mode
         self._settings = settings
         self._clock = clock
         self._journal = journal
@@ -73,7 +75,7 @@ class Worker:
             self._mode,
             journal,
             allow_cold=allow_cold,
-            trading=None if live is None else live.trading(),
+            trading=self._side.trading(),
         )
         self._engine = self._flow.engine
         self._ingest = Ingest()
@@ -106,8 +108,7 @@ class Worker:
                 tasks.create_task(self._refetch_suspects(feeds))
                 tasks.create_task(self._say_alive())
                 tasks.create_task(self._end_when_stopped())
-                if self._live is not None:
-                    tasks.create_task(self._live.run())
+                tasks.create_task(self._side.run())
         except* _Stopped:
             self._health.info("stopping", why=self._why)
 
@@ -204,8 +205,7 @@ class Worker:
         await self._stop.wait()
         if self._settings.flatten_on_stop:
             await self._flatten()
-        if self._live is not None:
-            await self._live.stop()
+        await self._side.stop()
         raise _Stopped
 
     async def _flatten(self) -> None:
@@ -229,8 +229,7 @@ class Worker:
         started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
         flow.outlets.write(now_ns, "", started)
         flow.outlets.commit()
-        if self._live is not None:
-            self._live.attach(flow, self.move_time)
+        self._side.attach(flow, self.move_time)
         self.on_worker_event(Connected(Source.WORKER, now_ns))
         self._health.info(
             "worker_started",
