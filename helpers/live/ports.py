@@ -73,10 +73,12 @@ class BooksOwner(Protocol):
 
 
 class Holder(Protocol):
-    """Who holds entries (``helpers.engine.Engine``)."""
+    """Who holds entries (``helpers.halt_control.HaltControl``)."""
 
-    def hold_entries(self, cause: HoldCause, detail: str, now_ns: int) -> None:
-        """Allow no entry until the cause is released."""
+    def hold_entries(
+        self, cause: HoldCause, detail: str, now_ns: int, *, lasting: bool = True
+    ) -> None:
+        """Allow no entry until the cause is released, or an operator resumes."""
         ...
 
     def release_entries(self, cause: HoldCause, now_ns: int) -> None:

@@ -145,6 +145,9 @@ class VenueReader:
             self._failed(failed)
 
     def _tell_mode(self, now_ns: int) -> None:
+        refused = self._mode.take_refusals()
+        if refused:
+            self._holder.hold_entries(HoldCause.RESTRICTED, refused, now_ns, lasting=False)
         reason = self._mode.reason(now_ns)
         if reason:
             self._holder.hold_entries(HoldCause.VENUE, reason, now_ns)

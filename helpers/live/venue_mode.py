@@ -21,7 +21,7 @@ LEAST_SECONDS: Final = {
     Condition.FIREWALL: 300.0,
 }
 """Where the venue names no time, or a shorter one."""
-FOREVER: Final = frozenset(
+REFUSALS: Final = frozenset(
     {
         Condition.RESTRICTED,
         Condition.CLOSED_ONLY,
@@ -30,7 +30,7 @@ FOREVER: Final = frozenset(
         Condition.BAD_CREDENTIALS,
     }
 )
-"""What no waiting mends: entries stay off until a person has looked and started anew."""
+"""What no waiting mends: a person must look, and resume; the venue is then asked again."""
 WORDS: Final = {
     Condition.RESTARTING: "the venue's engine restarts",
     Condition.RATE_LIMITED: "the venue asked for fewer requests",
@@ -52,13 +52,14 @@ class VenueMode:
     def __init__(self, *, posts_only: bool) -> None:
         self._posts_only = posts_only
         self._until_ns: dict[Condition, int] = {}
+        self._refusals: dict[Condition, None] = {}
 
     def note(self, condition: Condition, retry_after_seconds: float, now_ns: int) -> None:
         """Take in the condition of one answer."""
         if condition is Condition.NONE:
             return
-        if condition in FOREVER:
-            self._until_ns[condition] = 0
+        if condition in REFUSALS:
+            self._refusals[condition] = None
             return
         if condition is Condition.POST_ONLY and self._posts_only:
             return
@@ -68,11 +69,17 @@ class VenueMode:
         until_ns = now_ns + round(seconds * NS_PER_SECOND)
         self._until_ns[condition] = max(until_ns, self._until_ns.get(condition, 0))
 
+    def take_refusals(self) -> str:
+        """Return what the venue refuses for good, empty when nothing, and forget it."""
+        words = "; ".join(WORDS[condition] for condition in self._refusals)
+        self._refusals.clear()
+        return words
+
     def reason(self, now_ns: int) -> str:
         """Return why entries wait now, empty when they need not."""
         self._until_ns = {
             condition: until_ns
             for condition, until_ns in self._until_ns.items()
-            if condition in FOREVER or until_ns > now_ns
+            if until_ns > now_ns
         }
         return "; ".join(WORDS[condition] for condition in self._until_ns)

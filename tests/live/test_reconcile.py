@@ -169,15 +169,18 @@ def test_an_earlier_runs_claims_are_looked_at_first() -> None:
 
 
 @pytest.mark.parametrize("condition", list(Condition))
-def test_every_condition_but_none_holds_entries_and_only_some_for_ever(
+def test_every_condition_but_none_holds_entries_for_a_while_or_asks_for_a_person(
     condition: Condition,
 ) -> None:
-    """Region, ban, version and credentials need a person; the others pass."""
+    """Region, ban, version and credentials need a person; the others pass by themselves (I11)."""
     mode = VenueMode(posts_only=False)
     mode.note(condition, 0.0, NOW_NS)
-    assert bool(mode.reason(NOW_NS)) is (condition is not Condition.NONE)
-    lasting = {"restricted", "closed_only", "banned", "version_mismatch", "bad_credentials"}
-    assert bool(mode.reason(NOW_NS + 3_600 * SECOND)) is (condition.value in lasting)
+    refused, passing = mode.take_refusals(), mode.reason(NOW_NS)
+    forever = {"restricted", "closed_only", "banned", "version_mismatch", "bad_credentials"}
+    assert bool(refused) is (condition.value in forever)
+    assert bool(passing) is (condition is not Condition.NONE and not refused)
+    assert mode.take_refusals() == "", "told once: whoever resumes asks the venue again"
+    assert mode.reason(NOW_NS + 3_600 * SECOND) == ""
 
 
 def test_after_a_restart_takers_wait_two_minutes_and_makers_do_not() -> None:
