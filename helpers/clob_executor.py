@@ -113,6 +113,7 @@ class ClobExecutor:
         self._timers: list[tuple[int, str]] = []
         self._intents: dict[str, None] = {}
         self._ticks: dict[str, int] = {}
+        self._sellable: dict[str, int] = {}
 
     def attach(self, outlet: DurableOutlet, on_ready: Callable[[], None]) -> None:
         """Connect the journal, and whoever moves the engine when an answer has come."""
@@ -213,6 +214,10 @@ class ClobExecutor:
         wanted = (o.intent for o in resting if o.intent.opens and o.intent.market == market)
         return next(wanted, None)
 
+    def sellable_micros(self, token: str) -> int | None:
+        """Return what the venue says we own, where it refused a sale for want of it (I2)."""
+        return self._sellable.get(token)
+
     def pending_entry_micros(self, market: str) -> int:
         """Return the notional of entries in flight in a market."""
         return self._orders.pending_entry_micros(market)
@@ -226,6 +231,13 @@ class ClobExecutor:
         self._inbox.extend((latest_ns, event) for event in events)
         if len(self._inbox) > count:
             self._on_ready()
+
+    def note_sellable(self, token: str, shares_micros: int | None) -> None:
+        """Take the venue's word for how much of a token can be sold; ``None`` forgets it."""
+        if shares_micros is None:
+            self._sellable.pop(token, None)
+        else:
+            _bounded(self._sellable, token, shares_micros, TICKS_REMEMBERED)
 
     def cancel_zombies(self) -> None:
         """Cancel what the venue has open although we had given it up."""

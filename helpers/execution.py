@@ -80,6 +80,13 @@ class Executor(Protocol):
         """Return the entry that rests in a market's book, ``None`` when there is none."""
         ...
 
+    def sellable_micros(self, token: str) -> int | None:
+        """Return the shares the venue says we own, where it refused a sale for want of them (I2).
+
+        ``None`` where it did not: our books count then.
+        """
+        ...
+
     def pending_entry_micros(self, market: str) -> int:
         """Return the notional of entries in flight in a market."""
         ...

@@ -160,6 +160,10 @@ class PaperExecutor:
         """Return nothing: the paper venue always answers."""
         return frozenset()
 
+    def sellable_micros(self, token: str) -> int | None:  # noqa: ARG002
+        """Return ``None``: the paper venue never owns less than the books say."""
+        return None
+
     def pending_entry_micros(self, market: str) -> int:
         """Return the notional, at their limits, of what is left of a market's entries."""
         return sum(

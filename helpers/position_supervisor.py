@@ -198,6 +198,7 @@ class PositionSupervisor:
 
     def _attempt(self, key: Key, exit_: _Exit, view: Snapshot, position: Position) -> None:
         attempt = exit_.attempts + 1
+        position = self._as_the_venue_sees(view, position)
         wish = self._sizing.exit(view, position, exit_.reason, attempt)
         priced = isinstance(wish, OrderIntent)
         wait = ATTEMPT_WAIT_SECONDS[min(attempt, len(ATTEMPT_WAIT_SECONDS)) - 1]
@@ -221,6 +222,14 @@ class PositionSupervisor:
             )
             self._outlet.write(view.now_ns, wish.market, attempted)
         self._submit(wish, position, view.now_ns)
+
+    def _as_the_venue_sees(self, view: Snapshot, position: Position) -> Position:
+        # The books keep the rest: the comparison with the venue halts on it, nothing forgets it.
+        outcome = position.outcome
+        shown = self._executor.sellable_micros(view.market.token(outcome)) if outcome else None
+        if shown is None or shown >= position.shares_settled_micros:
+            return position
+        return replace(position, shares_settled_micros=max(0, shown))
 
     def _give_up(self, key: Key, position: Position, why: str, now_ns: int) -> None:
         """Leave what cannot be sold to the resolution; told once where an exit was under way."""

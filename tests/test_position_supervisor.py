@@ -11,8 +11,9 @@ import pytest
 from db.journal import Journal
 from db.journal_reading import read_journal
 from helpers import logs
+from helpers.board.board import Board
 from helpers.clock import SimulatedClock
-from helpers.commands.composition import build_flow
+from helpers.commands.composition import Trading, build_flow, paper_settings
 from helpers.domain import (
     MICROS,
     Approved,
@@ -32,8 +33,11 @@ from helpers.domain import (
     Side,
     Source,
     TradingState,
+    to_micros,
 )
 from helpers.feeds.ingest import Ingest
+from helpers.ledger import Ledger
+from helpers.paper_executor import PaperExecutor
 from helpers.settings import Settings, load_settings
 from tests.scenarios.tapes import (
     DOWN,
@@ -53,10 +57,22 @@ BOUGHT = OPENS + 100
 class Held:
     """A flow that holds twenty Up shares bought at 0.50, fed by hand."""
 
-    def __init__(self, folder: Path, *, deadline: float = OPENS + WINDOW - 120, **more: object):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        deadline: float = OPENS + WINDOW - 120,
+        venue: type[PaperExecutor] = PaperExecutor,
+        **more: object,
+    ):
         settings = load_settings(strategy="momentum", **more)
         self.journal = Journal.open_run(folder, Mode.PAPER, 0)
-        self.flow = build_flow(settings, Mode.PAPER, self.journal, allow_cold=True)
+
+        def paper(books: Board) -> PaperExecutor:
+            return venue(books, paper_settings(settings))
+
+        trading = Trading(paper, Ledger(Mode.PAPER, to_micros(settings.paper_cash)), ())
+        self.flow = build_flow(settings, Mode.PAPER, self.journal, allow_cold=True, trading=trading)
         self.engine = self.flow.engine
         self._ingest = Ingest()
         self._updates = 0
@@ -154,7 +170,7 @@ def test_attempts_go_deeper_until_flat(folder: Path) -> None:
     attempts = held.attempts()
     assert [a.attempt for a in attempts] == [1, 2, 3]
     assert [a.slippage_micros for a in attempts] == [0, 10_000, 30_000]
-    assert [a.shares_micros // MICROS for a in attempts] == [20, 14, 2] or attempts
+    assert [a.shares_micros // MICROS for a in attempts] == [20, 14, 8]
     assert [e.how for e in held.ended()] == ["flat"]
 
 
@@ -174,6 +190,22 @@ def test_without_a_bid_nothing_is_sent_and_the_resolution_is_awaited(folder: Pat
     assert ended.detail == "the window closed"
     assert held.flow.ledger.position(SLUG).shares_micros == 20 * MICROS
     assert held.engine.supervisor.flat, "nothing is left that could be sold"
+
+
+class SeesTwelve(PaperExecutor):
+    """A venue whose cached balance is twelve shares, as its refusal of a sale has shown."""
+
+    def sellable_micros(self, token: str) -> int | None:
+        return 12 * MICROS if token == UP else None
+
+
+def test_what_the_venue_does_not_see_yet_is_not_offered(folder: Path) -> None:
+    """I2: after a refused sale the next one is as large as the venue says we own."""
+    held = Held(folder, deadline=BOUGHT + 20, venue=SeesTwelve)
+    held.quiet(BOUGHT + 1, BOUGHT + 25, 50)
+    sold = [attempt.shares_micros for attempt in held.attempts()]
+    assert sold == [12 * MICROS, 8 * MICROS], "the rest stays ours until it is sold too"
+    assert [e.how for e in held.ended()] == ["flat"]
 
 
 def test_no_halt_stops_an_exit(folder: Path) -> None:

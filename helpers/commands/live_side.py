@@ -38,6 +38,7 @@ from helpers.domain import (
     MergeAsked,
     Mode,
     Reconciled,
+    Rejected,
     Settled,
     Side,
     Source,
@@ -152,6 +153,7 @@ class LiveSide:
             self._clock,
             deliver=self.executor.deliver,
             write=flow.outlets.write,
+            on_doubt=self.executor.note_sellable,
             holder=flow.engine.halts,
             log=self._log,
         )
@@ -195,6 +197,8 @@ class LiveSide:
         elif isinstance(body, Fill):
             self._tell_commit()
             self._note_fill(body)
+        elif isinstance(body, Rejected):
+            self._note_rejected(body)
         elif isinstance(body, Reconciled):
             self.last_reconciled = body
 
@@ -221,6 +225,12 @@ class LiveSide:
         self._reader.touched(token, market.closes_ns)
         if fill.status is FillStatus.CONFIRMED and fill.side is Side.BUY:
             self._reader.wants_refresh(token)
+
+    def _note_rejected(self, rejected: Rejected) -> None:
+        order = self.orders.find(rejected.order_id)
+        refused = order is not None and order.intent.side is Side.SELL and not rejected.missed
+        if order is not None and refused and self._reader is not None:
+            self._reader.doubts(order.intent.token)
 
     # --- Running ----------------------------------------------------------------------------------
 

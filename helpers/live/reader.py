@@ -40,6 +40,8 @@ from helpers.live.venue_mode import VenueMode
 from helpers.logs import Log
 
 LOOK_SECONDS: Final = 0.25
+DOUBT_SECONDS: Final = 5
+"""Between two questions how much of a token we own, after the venue refused to sell it."""
 RECONCILE_SECONDS: Final = 30.0
 SECOND_LOOK_SECONDS: Final = 3.0
 """From a difference to the read that must confirm it: the venue's own view may lag."""
@@ -72,9 +74,11 @@ class VenueReader:
         *,
         deliver: Callable[[Iterable[ExecutionEvent], int], None],
         write: Callable[[int, str, Body], None],
+        on_doubt: Callable[[str, int | None], None],
         holder: Holder,
         log: Log,
     ) -> None:
+        self._on_doubt = on_doubt
         self._gateway = gateway
         self._orders = orders
         self._books = books
@@ -88,6 +92,7 @@ class VenueReader:
         self._log = log
         self._touched: dict[str, int] = {}
         self._refresh: dict[str, None] = {}
+        self._doubted: dict[str, int] = {}
         self._last_read_ns = clock.now_ns()
         self._next_read_ns = 0
         self._wait_seconds = READ_BACK_SECONDS
@@ -121,6 +126,10 @@ class VenueReader:
         """Let the venue look at the chain for a token soon: shares of it have settled (I2)."""
         self._refresh[token] = None
 
+    def doubts(self, token: str) -> None:
+        """Ask soon how much of a token the venue thinks we own: it refused to sell it (I2)."""
+        self._doubted.setdefault(token, 0)
+
     # --- The loop --------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -137,12 +146,26 @@ class VenueReader:
             while self._refresh:
                 await self._gateway.refresh_balance(next(iter(self._refresh)))
                 del self._refresh[next(iter(self._refresh))]
+            for token in [token for token, at_ns in self._doubted.items() if now_ns >= at_ns]:
+                await self._ask_what_we_own(token, now_ns)
             if now_ns >= self._next_read_ns and self._wants_read(now_ns):
                 await self.read_back()
             if now_ns >= self._next_reconcile_ns:
                 await self.reconcile()
         except RequestFailedError as failed:
             self._failed(failed)
+
+    async def _ask_what_we_own(self, token: str, now_ns: int) -> None:
+        """Read how much the venue lets us sell, again and again until it is all that we hold."""
+        self._doubted[token] = now_ns + DOUBT_SECONDS * NS_PER_SECOND
+        await self._gateway.refresh_balance(token)
+        shown = (await self._gateway.balance(token)).balance_micros
+        held = {token: position.shares_settled_micros for token, position in self.books().positions}
+        if shown >= held.get(token, 0):
+            del self._doubted[token]
+            self._on_doubt(token, None)
+        else:
+            self._on_doubt(token, shown)
 
     def _tell_mode(self, now_ns: int) -> None:
         refused = self._mode.take_refusals()
