@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 from helpers.domain import (
+    MICROS,
     NS_PER_SECOND,
     Accepted,
     Account,
@@ -17,6 +18,7 @@ from helpers.domain import (
     OrderIntent,
     Position,
     Rejected,
+    TradingState,
 )
 from helpers.execution import Executor
 from helpers.halts import Halts
@@ -47,7 +49,7 @@ class AccountStanding:
         self._reject_streak = 0
         self._day = 0
         self._forgiven_pnl_micros = 0
-        self._forgiven_losses = 0
+        self._forgiven_ns = 0
 
     def note_sent(self, intent: OrderIntent, now_ns: int) -> None:
         """Count an order towards the rate; remember an exit until its answer."""
@@ -97,39 +99,58 @@ class AccountStanding:
         with_orders = executor.markets_with_orders()
         pending = {market: executor.pending_entry_micros(market) for market in with_orders}
         held = {p.market for p in positions if not self.is_residue(p)}
+        # An entry in flight is not paid yet; what it will cost at most is spoken for.
+        reserved = sum(m + self._fees_at_most(market, m) for market, m in pending.items())
         exposure = Exposure(
             open_positions=len(held | {market for market, micros in pending.items() if micros}),
-            exposure_micros=sum(p.cost_micros for p in positions) + sum(pending.values()),
+            exposure_micros=sum(p.cost_micros for p in positions) + reserved,
             daily_pnl_micros=ledger.daily_pnl_micros(now_ns) - self._forgiven_pnl_micros,
-            losing_streak=self._losing_streak(now_ns),
+            losing_streak=ledger.losing_streak(now_ns, self._forgiven_ns),
             reject_streak=self._reject_streak,
-            cash_micros=ledger.cash_micros - sum(pending.values()),
+            cash_micros=ledger.cash_micros - reserved,
             market_position_micros=ledger.position(slug).shares_micros,
             market_order_open=slug in with_orders,
             market_unknown=slug in executor.markets_unknown() or slug in self._conflicted,
             last_exit_ns=ledger.last_exit_ns(slug),
             exit_retry_ns=self._exit_retries.get(slug, (0, 0))[1],
+            unmarked_cost_micros=ledger.unmarked_cost_micros,
         )
-        return Account(exposure, len(self._sent_ns), self._halts.reason)
+        return Account(
+            exposure=exposure,
+            orders_last_minute=len(self._sent_ns),
+            entries_stopped=self._entries_stopped(),
+            mode=ledger.mode,
+            real_money=executor.real_money,
+        )
 
     def forgive(self, now_ns: int) -> None:
-        """Count losses and rejections anew: an operator has seen them and resumed."""
+        """Count losses and rejections anew: an operator has seen them and resumed.
+
+        A gain is not taken away: the limit is on what the day lost. At UTC midnight the day counts
+        whole again, open positions with all they have lost since they were bought.
+        """
         self._roll_day(now_ns)
-        self._forgiven_pnl_micros = self._ledger.daily_pnl_micros(now_ns)
-        self._forgiven_losses = self._ledger.losing_streak(now_ns)
+        self._forgiven_pnl_micros = min(0, self._ledger.daily_pnl_micros(now_ns))
+        self._forgiven_ns = now_ns
         self._reject_streak = 0
 
     def _roll_day(self, now_ns: int) -> None:
         day = now_ns // DAY_NS
         if day != self._day:
-            self._day, self._reject_streak = day, 0
-            self._forgiven_pnl_micros = self._forgiven_losses = 0
+            self._day = day
+            self._forgiven_pnl_micros = 0
 
-    def _losing_streak(self, now_ns: int) -> int:
-        found = self._ledger.losing_streak(now_ns)
-        if found < self._forgiven_losses:
-            self._forgiven_losses = 0  # a win came between
-        return found - self._forgiven_losses
+    def _entries_stopped(self) -> str:
+        # The state decides, not the text: a cause without a detail holds entries all the same.
+        state = self._halts.state
+        return "" if state is TradingState.ACTIVE else self._halts.reason or state.value
+
+    def _fees_at_most(self, slug: str, notional_micros: int) -> int:
+        # shares * rate * p * (1 - p) is below notional * rate whatever the price. A market whose
+        # facts are gone could have any rate.
+        market = self._ledger.market(slug) or self._board.market(slug)
+        rate_ppm = market.fees.rate_ppm if market is not None else MICROS
+        return -(-notional_micros * rate_ppm // MICROS)
 
     def is_residue(self, position: Position) -> bool:
         """Say whether a position is too small to be sold: it goes to resolution as it is (I7)."""

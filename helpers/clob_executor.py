@@ -131,6 +131,11 @@ class ClobExecutor:
 
     # --- The executor's side of the engine -------------------------------------------------------
 
+    @property
+    def real_money(self) -> bool:
+        """Return ``True``: its orders reach the venue."""
+        return True
+
     def submit(self, approved: Approved, market: Market) -> None:
         """Sign, journal and send an order; raise ``ValueError`` for an intent seen before (I20)."""
         intent, now_ns = approved.intent, approved.at_ns

@@ -44,6 +44,11 @@ class Executor(Protocol):
     order. Neither blocks.
     """
 
+    @property
+    def real_money(self) -> bool:
+        """Return whether its orders spend real money: the gate's last look (I23)."""
+        ...
+
     def submit(self, approved: Approved, market: Market) -> None:
         """Take an order on its way; raises ``ValueError`` for an intent seen before."""
         ...

@@ -184,12 +184,25 @@ class Ledger:
         return sum(
             account.mark_micros - account.position.cost_micros
             for account in self._open.values()
-            if account.mark_micros is not None
+            if account.mark_micros is not None and account.has_mark
         )
 
-    def losing_streak(self, now_ns: int) -> int:
-        """Return how many of the UTC day's latest round trips lost without a break."""
-        return self._totals.losing_streak(now_ns)
+    @property
+    def unmarked_cost_micros(self) -> int:
+        """Return the cost of the open positions of which nobody knows what they would bring."""
+        return sum(
+            position.cost_micros
+            for account in self._open.values()
+            if not account.has_mark
+            for position in account.positions
+        )
+
+    def losing_streak(self, now_ns: int, since_ns: int = 0) -> int:
+        """Return how many of the UTC day's latest round trips lost without a break.
+
+        Only those that were closed after ``since_ns`` count.
+        """
+        return self._totals.losing_streak(now_ns, since_ns)
 
     def last_exit_ns(self, slug: str) -> int:
         """Return when a market's last position was closed, 0 when never."""

@@ -69,6 +69,14 @@ class LedgerAccount:
         )
 
     @property
+    def has_mark(self) -> bool:
+        """Return whether it is known what the position would bring.
+
+        Where both outcomes are held there is one mark for two, so it is not.
+        """
+        return self.mark_micros is not None and len(self.positions) == 1
+
+    @property
     def position(self) -> Position:
         """Return the position of the leg opened first; a flat one where nothing is held."""
         return self.positions[0] if self.positions else Position(self.market.slug)

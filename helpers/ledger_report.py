@@ -120,11 +120,16 @@ class RealisedTotals:
         """Return all that was realised, of closed and of partly sold positions."""
         return self._realised_micros
 
-    def losing_streak(self, now_ns: int) -> int:
-        """Return how many of the UTC day's latest round trips lost without a break."""
+    def losing_streak(self, now_ns: int, since_ns: int) -> int:
+        """Return how many of the UTC day's latest round trips lost without a break.
+
+        Those that were closed up to ``since_ns`` are passed over.
+        """
         streak = 0
         midnight_ns = now_ns - now_ns % _NS_PER_DAY
         for trip in reversed(self._history.values()):
+            if trip.closed_ns <= since_ns:
+                continue
             if trip.pnl_micros >= 0 or trip.closed_ns < midnight_ns:
                 break
             streak += 1

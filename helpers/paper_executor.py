@@ -97,6 +97,11 @@ class PaperExecutor:
         self._ticks: dict[str, int] = {}
         self._taken = TakenLiquidity()
 
+    @property
+    def real_money(self) -> bool:
+        """Return ``False``: it only pretends."""
+        return False
+
     def submit(self, approved: Approved, market: Market) -> None:
         """Take an order on its way; it reaches the venue a latency after its approval.
 

@@ -11,7 +11,11 @@ from helpers.safety_limits import GateLimits
 
 
 def breaches(account: Account, limits: GateLimits) -> tuple[tuple[HoldCause, str], ...]:
-    """Return each cause that the account calls for, with a text that says limit and found."""
+    """Return each cause that the account calls for, with a text that says limit and found.
+
+    Only a loss that is known latches. A position whose exit value nobody knows keeps entries off
+    meanwhile (``daily_loss``), but a halt would outlast the moment until somebody looks.
+    """
     exposure = account.exposure
     found: list[tuple[HoldCause, str]] = []
     lost_micros = -exposure.daily_pnl_micros

@@ -12,6 +12,7 @@ from helpers.domain import (
     RuleFailure,
     from_micros,
 )
+from helpers.safety_account import mode
 from helpers.safety_limits import GateLimits, Rule
 
 
@@ -43,5 +44,5 @@ def exit_retry(
     return RuleFailure("exit_retry", 0, round(wait_seconds, 3)) if wait_seconds > 0 else None
 
 
-EXIT_RULES: Final[tuple[Rule, ...]] = (exit_in_flight, exit_retry, settled_shares)
-"""What an exit must meet; it passes every entry rule."""
+EXIT_RULES: Final[tuple[Rule, ...]] = (mode, exit_in_flight, exit_retry, settled_shares)
+"""What an exit must meet; it passes every entry rule but ``mode``, which is of both."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from helpers.domain import Account, MarketState, Message, OrderIntent, RuleFailure
+from helpers.domain import Account, MarketState, Message, Mode, OrderIntent, RuleFailure
 
 
 class GateLimits(Message, frozen=True):
     """What the gate allows. Money in micro-dollars, the rest in the unit of its name."""
 
+    mode: Mode
     entry_stop_seconds: float
     book_age_seconds: float
     fast_age_seconds: float

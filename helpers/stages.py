@@ -16,6 +16,7 @@ from helpers.domain import (
     IntentReason,
     Market,
     MarketState,
+    Mode,
     OrderIntent,
     Outcome,
     Position,
@@ -168,8 +169,13 @@ class LedgerStage(Protocol):
         """Return realised PnL of the UTC day plus unrealised."""
         ...
 
-    def losing_streak(self, now_ns: int) -> int:
-        """Return today's losing trades in a row."""
+    def losing_streak(self, now_ns: int, since_ns: int = 0) -> int:
+        """Return today's losing trades in a row, of those that were closed after ``since_ns``."""
+        ...
+
+    @property
+    def mode(self) -> Mode:
+        """Return whose money the books speak of."""
         ...
 
     @property
@@ -185,6 +191,11 @@ class LedgerStage(Protocol):
     @property
     def unrealised_micros(self) -> int:
         """Return what the open positions would bring now, less their cost."""
+        ...
+
+    @property
+    def unmarked_cost_micros(self) -> int:
+        """Return the cost of open positions of which nobody knows what they would bring."""
         ...
 
 

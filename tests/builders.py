@@ -21,6 +21,7 @@ from helpers.domain import (
     IntentReason,
     Market,
     MarketState,
+    Mode,
     OrderIntent,
     OrderStyle,
     Outcome,
@@ -165,4 +166,10 @@ def an_account(stopped: str = "", orders_last_minute: int = 0, **changes: Any) -
         market_unknown=False,
         last_exit_ns=0,
     )
-    return Account(msgspec.structs.replace(exposure, **changes), orders_last_minute, stopped)
+    return Account(
+        exposure=msgspec.structs.replace(exposure, **changes),
+        orders_last_minute=orders_last_minute,
+        entries_stopped=stopped,
+        mode=Mode.PAPER,
+        real_money=False,
+    )

@@ -41,9 +41,13 @@ ROOMS_OF_SEVERAL_FILES = {
     "helpers.recorder": ("helpers.tape",),
     "helpers.narrator": ("helpers.narrator_safety",),
     "helpers.safety": (
+        "helpers.safety_account",
         "helpers.safety_breaches",
+        "helpers.safety_data",
         "helpers.safety_exits",
         "helpers.safety_limits",
+        "helpers.safety_order",
+    ),
     ),
     "helpers.feeds": ("helpers.markets", "helpers.venues"),
 }

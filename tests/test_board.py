@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from msgspec.structs import replace
 
@@ -17,6 +19,8 @@ from helpers.domain import (
     MarketOpened,
     MarketResolved,
     MarkPrice,
+    OperatorRequest,
+    OperatorVerb,
     OutcomeTrade,
     ReferencePrice,
     Side,
@@ -219,6 +223,28 @@ def test_clock_skew_is_the_largest_of_the_feeds() -> None:
     skew = board.snapshot(SLUG, T, True).clock_skew_seconds
     assert skew == pytest.approx(-LATENCY_NS / SECOND)
     assert board.clock_offset_ns(Source.BINANCE_PUBLIC) == LATENCY_NS
+
+
+def test_a_clock_that_nobody_has_seen_is_not_right() -> None:
+    """Not measured is not zero: no feed has sent a stamped frame yet, or only a whole book.
+
+    A snapshot's stamp is that of the book's last change, so its age says nothing of a clock.
+    """
+    board = Board()
+    board.apply(opened(market()))
+    assert board.snapshot(SLUG, T, True).clock_skew_seconds == math.inf
+    board.apply(book(T, UP, ((0.5, 1.0),), ((0.51, 1.0),)))
+    assert board.snapshot(SLUG, T, True).clock_skew_seconds == math.inf
+    board.apply(replace(quote(T, 100.0, 1), venue_ns=0))
+    assert board.snapshot(SLUG, T, True).clock_skew_seconds == math.inf, "a quote without a stamp"
+    board.apply(quote(T + SECOND, 100.0, 2))
+    assert math.isfinite(board.snapshot(SLUG, T, True).clock_skew_seconds)
+
+
+def test_an_operator_changes_nothing_of_the_market() -> None:
+    """A request travels with the feeds' events, and the board must survive it (I30)."""
+    board = Board()
+    board.apply(OperatorRequest("r1", OperatorVerb.HALT, "look", T))
 
 
 def test_connections_and_mark_prices_change_nothing() -> None:

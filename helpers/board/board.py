@@ -5,6 +5,7 @@ Must not: read a clock, decide anything, or hand out what it owns; everything sh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ from helpers.domain import (
     MarketOpened,
     MarketResolved,
     MarkPrice,
+    OperatorRequest,
     OutcomeTrade,
     PartialDepth,
     PriceSize,
@@ -113,6 +115,7 @@ class Board:
             Connected: _ignore,
             Disconnected: _ignore,
             FastSourceChosen: self._on_fast_source_chosen,
+            OperatorRequest: _ignore,
         }
         self._handlers = handlers
 
@@ -146,7 +149,6 @@ class Board:
         books = self._books.by_token
         book_offset_ns = self._clocks[Source.POLYMARKET_MARKET].median_ns
         fast = self._fast.get(market.asset)
-        fast_offset_ns = self._clocks[fast.source].median_ns if fast is not None else 0
         reference = self._references.get(market.asset)
         return Snapshot(
             market=market,
@@ -158,8 +160,18 @@ class Board:
             up_mid_sd=self._grid_mids[slug].read(now_ns),
             strike=self._strikes.strike(slug),
             reference_price=reference.price if reference is not None else 0.0,
-            clock_skew_seconds=-max(book_offset_ns, fast_offset_ns, key=abs) / NS_PER_SECOND,
+            clock_skew_seconds=self._skew_seconds(fast),
         )
+
+    def _skew_seconds(self, fast: FastMarket | None) -> float:
+        # Infinite until a feed has shown its clock: not measured is not zero. One is enough to
+        # judge ours by, and while the books' is unknown their only content is snapshots, whose age
+        # counts from when we received them.
+        clocks = [self._clocks[Source.POLYMARKET_MARKET]]
+        if fast is not None:
+            clocks.append(self._clocks[fast.source])
+        offsets = [clock.median_ns for clock in clocks if clock.measured]
+        return -max(offsets, key=abs) / NS_PER_SECOND if offsets else math.inf
 
     def open_markets(self, now_ns: int) -> tuple[Market, ...]:
         """Return the markets whose window contains ``now_ns``, by close time, then slug."""

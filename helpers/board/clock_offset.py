@@ -24,6 +24,11 @@ class ClockOffset:
         self.countdown = 1
         """Frames until the next sample; decremented by the owner of the hot path."""
 
+    @property
+    def measured(self) -> bool:
+        """Return whether any frame has shown the source's clock yet."""
+        return bool(self._samples)
+
     def add(self, received_ns: int, venue_ns: int) -> None:
         """Take one frame's receive and venue time; frames without a venue time are skipped."""
         samples = self._samples

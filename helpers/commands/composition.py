@@ -207,7 +207,7 @@ def build_flow(
         features=features,
         strategy=strategy,
         sizing=PolicySizing(sizing_limits(settings, holds), supervisor_limits(settings)),
-        gate=Gate(gate_limits(settings, allow_cold=allow_cold)),
+        gate=Gate(gate_limits(settings, mode, allow_cold=allow_cold)),
         executor=trading.executor(board),
         ledger=trading.ledger,
         outlet=outlets,
@@ -246,9 +246,10 @@ def supervisor_limits(settings: Settings) -> SupervisorLimits:
     )
 
 
-def gate_limits(settings: Settings, *, allow_cold: bool) -> GateLimits:
+def gate_limits(settings: Settings, mode: Mode, *, allow_cold: bool) -> GateLimits:
     """Return what the gate allows."""
     return GateLimits(
+        mode=mode,
         entry_stop_seconds=settings.entry_stop_seconds,
         book_age_seconds=settings.book_age_degraded_seconds,
         fast_age_seconds=settings.fast_age_seconds,

@@ -7,6 +7,7 @@ from helpers.domain.words import (
     FillStatus,
     IntentReason,
     Message,
+    Mode,
     OrderState,
     OrderStyle,
     Outcome,
@@ -176,9 +177,10 @@ class Exposure(Message, frozen=True):
     open_positions: int
     """Markets with a position or an entry in flight."""
     exposure_micros: int
-    """Cost of positions plus notional of entries in flight."""
+    """Cost of positions plus notional and fees of entries in flight."""
     daily_pnl_micros: int
-    """Realised today plus unrealised at executable prices net of fee (UTC day)."""
+    """Realised today plus unrealised at executable prices net of fee (UTC day), since the last
+    resume. Positions whose exit value is not known are left out."""
     losing_streak: int
     reject_streak: int
     cash_micros: int
@@ -192,6 +194,8 @@ class Exposure(Message, frozen=True):
     """When this market's last position was closed; 0 when never."""
     exit_retry_ns: int = 0
     """An exit was rejected here: none is sent before this moment."""
+    unmarked_cost_micros: int = 0
+    """Cost of positions whose exit value is not known: they may be worth nothing."""
 
 
 class Account(Message, frozen=True):
@@ -201,3 +205,7 @@ class Account(Message, frozen=True):
     orders_last_minute: int
     entries_stopped: str
     """Why no entry is allowed at all (shutting down, halted); empty when they are."""
+    mode: Mode
+    """Whose books these are."""
+    real_money: bool
+    """Whether the executor that would send the order trades with real money."""

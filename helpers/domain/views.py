@@ -96,7 +96,8 @@ class Snapshot(Message, frozen=True):
     reference_price: float
     """Latest price of the settlement source in dollars, 0 where none was seen."""
     clock_skew_seconds: float
-    """Venue clock minus ours, the largest over the feeds of this market."""
+    """Venue clock minus ours, the largest over the feeds of this market that have shown theirs;
+    infinite before any has."""
 
     @property
     def seconds_to_close(self) -> float:

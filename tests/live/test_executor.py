@@ -41,15 +41,16 @@ from helpers.logs import Tag, logger
 from simulator.simulated_loop import SimulatedLoop
 from tests.builders import UP_TOKEN, a_state
 from tests.live.builders import MARKET, NOW_NS, SECOND, wanted
+from tests.safety_builders import GATE, HELD
 from tests.test_clob_eip712 import KEY, WALLETS
-from tests.test_safety import GATE, HELD
 
 
 def approved(intent: OrderIntent) -> Approved:
     """Return the intent as the gate lets it through."""
     from tests.builders import a_snapshot, an_account
 
-    state = a_state(a_snapshot(market=MARKET), position=HELD if not intent.opens else None)
+    seen = a_snapshot(market=MARKET, now_ns=intent.created_ns)
+    state = a_state(seen, position=HELD if not intent.opens else None)
     verdict = GATE.check(intent, state, an_account())
     assert isinstance(verdict, Approved), verdict
     return verdict
