@@ -90,7 +90,7 @@ class AccountStanding:
             self._exit_retries.pop(slug, None)
 
     def account(self, slug: str, now_ns: int) -> Account:
-        """Return the account as the gate judges an order in one market."""
+        """Return the account as the gate judges an order in one market; "" for no order."""
         while self._sent_ns and self._sent_ns[0] <= now_ns - RATE_WINDOW_NS:
             self._sent_ns.popleft()
         self._roll_day(now_ns)

@@ -147,10 +147,11 @@ class Ledger:
         account = self._accounts.get(slug)
         return None if account is None else account.market
 
-    def mark(self, slug: str, exit_value_micros: int) -> None:
+    def mark(self, slug: str, exit_value_micros: int | None) -> None:
         """Note what a position would bring now: executable bids, net of the fee.
 
-        Forgotten as soon as the position changes; ignored for a flat market.
+        ``None`` says that nobody knows: the book cannot be believed. Forgotten as soon as the
+        position changes; ignored for a flat market.
         """
         account = self._open.get(slug)
         if account is not None:

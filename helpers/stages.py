@@ -145,8 +145,8 @@ class LedgerStage(Protocol):
         """Return the pay-out of winning shares that a late trade left after the resolution."""
         ...
 
-    def mark(self, slug: str, exit_value_micros: int) -> None:
-        """Note what a position would bring if it were sold now."""
+    def mark(self, slug: str, exit_value_micros: int | None) -> None:
+        """Note what a position would bring if it were sold now; ``None`` when nobody knows."""
         ...
 
     def market(self, slug: str) -> Market | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -77,7 +78,7 @@ def row(
     )
 
 
-def ages(rule: str, limit: float, see: Any) -> list[Row]:
+def ages(rule: str, limit: float, see: Callable[[float], list[dict[str, Any]]]) -> list[Row]:
     """Return the rows of an age: it is fresh up to its limit, and unknown is not fresh."""
     found: list[tuple[str, float, bool]] = [
         ("just under", limit - 0.1, False),

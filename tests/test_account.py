@@ -196,12 +196,14 @@ def test_rejections_in_a_row_are_in_a_row_across_midnight_and_a_resume_ends_them
 
 
 def test_a_position_of_unknown_value_is_told_by_its_cost() -> None:
-    """Not known is not "no loss": until a mark, after a change of the lot, and for two at once."""
+    """Not known is not "no loss": until a mark, without a book, and for two at once."""
     books = Books()
     books.trade(Side.BUY, 500_000)
     assert (books.at().daily_pnl_micros, books.at().unmarked_cost_micros) == (0, 5_000_000)
     books.ledger.mark(SLUG, 4_000_000)
     assert (books.at().daily_pnl_micros, books.at().unmarked_cost_micros) == (-1_000_000, 0)
+    books.ledger.mark(SLUG, None)  # a book that cannot be believed
+    assert (books.at().daily_pnl_micros, books.at().unmarked_cost_micros) == (0, 5_000_000)
     books.trade(Side.BUY, 300_000, outcome=Outcome.DOWN)
     books.ledger.mark(SLUG, 2_500_000)  # of one of the two: nobody can say which
     assert (books.at().daily_pnl_micros, books.at().unmarked_cost_micros) == (0, 8_000_000)
