@@ -48,7 +48,6 @@ ROOMS_OF_SEVERAL_FILES = {
         "helpers.safety_limits",
         "helpers.safety_order",
     ),
-    ),
     "helpers.feeds": ("helpers.markets", "helpers.venues"),
 }
 """Rooms that were split when they grew: their files may see each other."""
