@@ -48,6 +48,7 @@ STEPS = st.one_of(
     step("silence", token, st.integers(5, 40)),
     step("quote_silence", market, few_seconds),
     step("shape", token, st.sampled_from(SHAPES)),
+    step("shape", token, st.sampled_from(("wide", "thin"))),
     step("tick_size", token, st.integers(0, 10)),
     step("grid_war", market, st.integers(2, 8)),
     step("mismatch", token, st.integers(0, 10)),
