@@ -11,7 +11,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from helpers.clob.eip712 import OrderSigner
 from helpers.clob.messages import (
@@ -38,6 +38,7 @@ from helpers.domain import (
     Rejected,
     RuleFailure,
     TickSize,
+    keep_latest,
 )
 from helpers.live.order import LiveOrder, Stage
 from helpers.live.orders import LiveOrders
@@ -55,7 +56,6 @@ EXPIRY_LEAD_SECONDS: Final = 60 + 120
 when its time has come; this is for the case that nobody is left to cancel it."""
 CANCEL_TRIES: Final = 3
 CANCEL_RETRY_SECONDS: Final = 1.0
-_Value = TypeVar("_Value")
 
 
 class OrderGateway(Protocol):
@@ -143,7 +143,7 @@ class ClobExecutor:
             raise ValueError(f"intent {intent.intent_id} was submitted before")
         if intent.market != market.slug or intent.token != market.token(intent.outcome):
             raise ValueError(f"intent {intent.intent_id} was not of {market.slug}")
-        _bounded(self._intents, intent.intent_id, None, INTENTS_REMEMBERED)
+        keep_latest(self._intents, intent.intent_id, None, INTENTS_REMEMBERED)
         outlet, tasks = self._outlet, self._tasks
         if outlet is None or tasks is None:
             self._inbox.append((now_ns, _never_sent(intent, "the executor does not run", now_ns)))
@@ -202,7 +202,7 @@ class ClobExecutor:
     def on_event(self, event: FeedEvent) -> Sequence[ExecutionEvent]:
         """Follow the price grid of every token; the venue's answers come another way."""
         if isinstance(event, TickSize) or (isinstance(event, BookSnapshot) and event.tick_micros):
-            _bounded(self._ticks, event.token, event.tick_micros, TICKS_REMEMBERED)
+            keep_latest(self._ticks, event.token, event.tick_micros, TICKS_REMEMBERED)
         return ()
 
     def markets_with_orders(self) -> frozenset[str]:
@@ -242,7 +242,7 @@ class ClobExecutor:
         if shares_micros is None:
             self._sellable.pop(token, None)
         else:
-            _bounded(self._sellable, token, shares_micros, TICKS_REMEMBERED)
+            keep_latest(self._sellable, token, shares_micros, TICKS_REMEMBERED)
 
     def cancel_zombies(self) -> None:
         """Cancel what the venue has open although we had given it up."""
@@ -319,9 +319,3 @@ def _never_sent(intent: OrderIntent, reason: str, at_ns: int) -> Rejected:
 
 def _nobody() -> None:
     """Wait for nothing: nobody moves the engine yet."""
-
-
-def _bounded(remembered: dict[str, _Value], key: str, value: _Value, limit: int) -> None:
-    if key not in remembered and len(remembered) >= limit:
-        del remembered[next(iter(remembered))]
-    remembered[key] = value

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -36,6 +36,7 @@ from helpers.domain import (
     RuleFailure,
     Side,
     TickSize,
+    keep_latest,
 )
 from helpers.execution import Books
 from helpers.order_rules import (
@@ -70,9 +71,6 @@ INTENTS_REMEMBERED: Final = 10_000
 
 TICKS_REMEMBERED: Final = 1_024
 """Tokens whose grid was announced; the oldest is forgotten first."""
-
-
-_Value = TypeVar("_Value")
 
 
 class PaperExecutor:
@@ -112,7 +110,7 @@ class PaperExecutor:
             raise ValueError(f"intent {intent.intent_id} was submitted before")
         if intent.market != market.slug or intent.token != market.token(intent.outcome):
             raise ValueError(f"intent {intent.intent_id} was not of {market.slug}")
-        _bounded(self._intents, intent.intent_id, None, INTENTS_REMEMBERED)
+        keep_latest(self._intents, intent.intent_id, None, INTENTS_REMEMBERED)
         flight = Flight(f"paper-{intent.intent_id}", intent, market)
         if len(self._flights) + len(self._resting) >= OPEN_ORDERS_MAXIMUM:
             self._schedule(approved.at_ns, Deny(flight))
@@ -152,7 +150,7 @@ class PaperExecutor:
         elif isinstance(event, BookSnapshot):
             self._on_snapshot(event)
         elif isinstance(event, TickSize):
-            _bounded(self._ticks, event.token, event.tick_micros, TICKS_REMEMBERED)
+            keep_latest(self._ticks, event.token, event.tick_micros, TICKS_REMEMBERED)
         elif isinstance(event, MarketResolved):
             self._forget(event.condition_id)
         return ()
@@ -321,7 +319,7 @@ class PaperExecutor:
 
     def _on_snapshot(self, event: BookSnapshot) -> None:
         if event.tick_micros:
-            _bounded(self._ticks, event.token, event.tick_micros, TICKS_REMEMBERED)
+            keep_latest(self._ticks, event.token, event.tick_micros, TICKS_REMEMBERED)
         market = self._markets.get(event.condition_id)
         if market is None or event.token not in (market.up_token, market.down_token):
             return
@@ -384,12 +382,6 @@ class PaperExecutor:
             self._resting.forget(market.slug)
             self._ticks.pop(market.up_token, None)
             self._ticks.pop(market.down_token, None)
-
-
-def _bounded(known: dict[str, _Value], key: str, value: _Value, maximum: int) -> None:
-    known[key] = value
-    if len(known) > maximum:
-        del known[next(iter(known))]
 
 
 def _confirmed(fill: Fill, at_ns: int) -> Fill:

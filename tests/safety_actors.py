@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from helpers.board import Board
-from helpers.domain import Action, BookLevels, Decision, Level, MarketState, Side
+from helpers.domain import Action, Decision, Level, MarketState
 from helpers.settings import Settings, load_settings
 from strategies.base import decision_from
 
@@ -80,20 +79,6 @@ class Hostile:
 
     def forget(self, market: str) -> None:
         """Remember nothing."""
-
-
-class BoardOfTheFlow:
-    """The paper executor's view of a board that is only built with the flow."""
-
-    board: Board
-
-    def levels(self, token: str, side: Side, depth: int) -> BookLevels:
-        """Return the levels an order would meet."""
-        return self.board.levels(token, side, depth)
-
-    def shares_at(self, token: str, side: Side, price_micros: int) -> int:
-        """Return the shares that rest at a price."""
-        return self.board.shares_at(token, side, price_micros)
 
 
 class Token:

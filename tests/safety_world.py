@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from db.journal import Journal
+from helpers.board import Board
 from helpers.commands.composition import Trading, build_flow, paper_settings
 from helpers.domain import (
     MICROS,
@@ -40,7 +41,7 @@ from helpers.domain import (
 )
 from helpers.ledger import Ledger
 from helpers.paper_executor import PaperExecutor
-from tests.safety_actors import TICKS, BoardOfTheFlow, Hostile, Token, levels_of, strict_settings
+from tests.safety_actors import TICKS, Hostile, Token, levels_of, strict_settings
 from tests.safety_model import Model
 
 MIDNIGHT_NS: Final = 20_730 * 86_400 * NS_PER_SECOND
@@ -71,12 +72,13 @@ class World:
         self.skew_ns = round(skew_seconds * NS_PER_SECOND)
         self.model = Model(settings, warm=warm)
         self.journal = Journal.open_run(folder, Mode.PAPER, 0)
-        books = BoardOfTheFlow()
-        paper = PaperExecutor(books, paper_settings(settings))
+
+        def paper(books: Board) -> PaperExecutor:
+            return PaperExecutor(books, paper_settings(settings))
+
         trading = Trading(paper, Ledger(Mode.PAPER, self.model.cash), (self.model,))
         self.policy = Hostile()
         flow = build_flow(settings, Mode.PAPER, self.journal, allow_cold=False, trading=trading)
-        books.board = flow.board
         self.engine = flow.engine
         self.engine.strategy = self.policy
         self.mids: dict[Asset, float] = dict.fromkeys(ASSETS, 1000.0)

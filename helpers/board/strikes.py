@@ -5,7 +5,7 @@ Must not: replace a rung by a worse one.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final
 
 from helpers.board.fast_market import MAXIMUM_PRICE, FastMarket
 from helpers.domain import (
@@ -17,6 +17,7 @@ from helpers.domain import (
     Strike,
     StrikeKnown,
     StrikeRung,
+    keep_latest,
 )
 
 RANK: Final = {rung: rank for rank, rung in enumerate(StrikeRung)}
@@ -27,9 +28,6 @@ MAXIMUM_REMEMBERED: Final = 512
 PROXY_SECONDS: Final = 60
 """The settlement price is a 60 s average, so is its proxy (reference E.4)."""
 HOUR_SECONDS: Final = 3_600
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 class Strikes:
@@ -70,14 +68,16 @@ class Strikes:
         if listed:
             self._offer(event.slug, event.price, event.rung)
         elif 0.0 < event.price < MAXIMUM_PRICE:
-            _remember(self._waiting, event.slug, Strike(event.price, event.rung))
+            keep_latest(
+                self._waiting, event.slug, Strike(event.price, event.rung), MAXIMUM_REMEMBERED
+            )
 
     def reference(self, event: ReferencePrice, markets: tuple[Market, ...]) -> None:
         """Take the settlement source's TWAP stamped exactly at an opening (reference E.5)."""
         stamp_ns = event.venue_ns
         if event.kind != "twap60" or stamp_ns % OPENING_GRID_NS:
             return
-        _remember(self._twaps, (event.asset, stamp_ns), event.price)
+        keep_latest(self._twaps, (event.asset, stamp_ns), event.price, MAXIMUM_REMEMBERED)
         for market in markets:
             if market.opens_ns == stamp_ns and market.asset is event.asset and not _hourly(market):
                 self._offer(market.slug, event.price, StrikeRung.VENUE_TWAP)
@@ -90,7 +90,12 @@ class Strikes:
         if not event.final_price > 0.0:
             return
         hourly = _hourly(closed)
-        _remember(self._finals, (closed.asset, hourly, closed.closes_ns), event.final_price)
+        keep_latest(
+            self._finals,
+            (closed.asset, hourly, closed.closes_ns),
+            event.final_price,
+            MAXIMUM_REMEMBERED,
+        )
         for market in markets:
             if (
                 market.opens_ns == closed.closes_ns
@@ -118,9 +123,3 @@ class Strikes:
 
 def _hourly(market: Market) -> bool:
     return market.closes_ns - market.opens_ns == HOUR_SECONDS * NS_PER_SECOND
-
-
-def _remember(kept: dict[_Key, _Value], key: _Key, value: _Value) -> None:
-    kept[key] = value
-    if len(kept) > MAXIMUM_REMEMBERED:
-        del kept[next(iter(kept))]

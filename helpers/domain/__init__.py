@@ -11,6 +11,7 @@ the venue's stamp (0 where it sends none), ``received_ns`` ours.
 
 from __future__ import annotations
 
+from helpers.domain.bounded import keep_latest
 from helpers.domain.errors import LedgerError
 from helpers.domain.feed_events import (
     AssetPrice,
@@ -241,5 +242,6 @@ __all__ = [
     "Verdict",
     "exit_value_micros",
     "from_micros",
+    "keep_latest",
     "to_micros",
 ]

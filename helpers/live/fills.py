@@ -7,7 +7,7 @@ order. Must not: know an order's state, or book anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Final
 
 from helpers.domain import (
     MICROS,
@@ -16,6 +16,7 @@ from helpers.domain import (
     Market,
     Message,
     OrderIntent,
+    keep_latest,
 )
 from helpers.feeds.polymarket_user import UserMakerOrder, UserTrade
 
@@ -37,7 +38,6 @@ RANK: Final = {
 
 
 _RUNGS: Final = {status.value: status for status in FillStatus}
-_Value = TypeVar("_Value")
 
 
 class OwnOrder(Message, frozen=True):
@@ -95,8 +95,7 @@ class TradeBook:
             part = Part(
                 fill.trade_id, fill.order_id, fill.price_micros, fill.shares_micros, fill.maker
             )
-            self._parts[fill.trade_id, fill.order_id] = (part,)
-            _bound(self._parts)
+            keep_latest(self._parts, key, (part,), TRADES_REMEMBERED)
         return first
 
     def _orders_of(self, trade: UserTrade) -> Iterator[OwnOrder | None]:
@@ -110,8 +109,7 @@ class TradeBook:
         parts = self._parts.get(key)
         if parts is None:
             parts = _split(trade, order)
-            self._parts[key] = parts
-            _bound(self._parts)
+            keep_latest(self._parts, key, parts, TRADES_REMEMBERED)
         return parts
 
     def _climbed(
@@ -145,8 +143,7 @@ class TradeBook:
         return fill, known is None
 
     def _remember(self, key: tuple[str, str], status: FillStatus) -> None:
-        self._rungs[key] = status
-        _bound(self._rungs)
+        keep_latest(self._rungs, key, status, TRADES_REMEMBERED)
 
 
 def status_of(text: str) -> FillStatus:
@@ -183,8 +180,3 @@ def _own_price(maker: UserMakerOrder, order: OwnOrder) -> int:
     # An order on the other token meets ours by minting or merging a pair: the prices add up to 1.
     same = maker.token == order.intent.token
     return maker.price_micros if same else MICROS - maker.price_micros
-
-
-def _bound(remembered: dict[tuple[str, str], _Value]) -> None:
-    if len(remembered) > TRADES_REMEMBERED:
-        del remembered[next(iter(remembered))]
