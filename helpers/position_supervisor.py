@@ -229,7 +229,9 @@ class PositionSupervisor:
         shown = self._executor.sellable_micros(view.market.token(outcome)) if outcome else None
         if shown is None or shown >= position.shares_settled_micros:
             return position
-        return replace(position, shares_settled_micros=max(0, shown))
+        unseen = position.shares_settled_micros - shown
+        pending = position.shares_pending_micros + unseen
+        return replace(position, shares_settled_micros=shown, shares_pending_micros=pending)
 
     def _give_up(self, key: Key, position: Position, why: str, now_ns: int) -> None:
         """Leave what cannot be sold to the resolution; told once where an exit was under way."""

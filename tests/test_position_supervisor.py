@@ -208,6 +208,21 @@ def test_what_the_venue_does_not_see_yet_is_not_offered(folder: Path) -> None:
     assert [e.how for e in held.ended()] == ["flat"]
 
 
+class SeesNothing(PaperExecutor):
+    """A venue that has not seen any of our shares yet."""
+
+    def sellable_micros(self, token: str) -> int | None:
+        return 0 if token == UP else None
+
+
+def test_shares_the_venue_has_not_seen_are_waited_for(folder: Path) -> None:
+    """I2: nothing to sell yet is neither an attempt nor the end of the exit."""
+    held = Held(folder, deadline=BOUGHT + 20, venue=SeesNothing)
+    held.quiet(BOUGHT + 1, BOUGHT + 25, 50)
+    assert (held.attempts(), held.ended()) == ([], [])
+    assert held.flow.ledger.position(SLUG).shares_micros == 20 * MICROS
+
+
 def test_no_halt_stops_an_exit(folder: Path) -> None:
     """DESIGN section 4, invariant 7: a halt stops entries, never exits."""
     held = Held(folder, deadline=BOUGHT + 20)
