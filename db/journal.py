@@ -122,14 +122,13 @@ class Journal:
         """Start the next run in a journal folder, created if absent.
 
         ``started_ns`` only names the folder. ``background`` starts the syncing thread (live and
-        paper); without it nothing is synced before ``sync`` or ``close`` (replay). Paper and live
-        allow one writer a folder each; replays can run beside them and beside each other. Raises
-        ``JournalLockedError`` for a second writer, ``JournalError`` for an unusable folder.
+        paper); without it nothing is synced before ``sync`` or ``close`` (replay). Runs can be
+        written beside each other: that one worker trades is the lease's business, not the
+        journal's. Raises ``JournalError`` for an unusable folder.
         """
         locks: list[int] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _lock_mode(folder, mode, locks)
             run = new_run(folder, mode, started_ns)
             _lock_run(run, locks)
             journal = cls(run, mode, locks, background, segment_bytes, retain_bytes)
@@ -154,12 +153,11 @@ class Journal:
     ) -> Journal:
         """Continue a run that ended in a crash, after cutting off its torn last line.
 
-        Raises as ``open_run``, and ``JournalDamagedError`` when the last segment is damaged before
-        its last line.
+        Raises as ``open_run``, ``JournalLockedError`` while another writer has the run, and
+        ``JournalDamagedError`` when the last segment is damaged before its last line.
         """
         locks: list[int] = []
         try:
-            _lock_mode(run.parent, mode, locks)
             _lock_run(run, locks)
             end = find_end(run)
             segment = list_segments(run)[-1]
@@ -355,12 +353,6 @@ class Journal:
             failure = self._syncer.failure
         if failure is not None:
             raise JournalError(f"journal {self.run.name} cannot be written: {failure}") from failure
-
-
-def _lock_mode(folder: Path, mode: Mode, locks: list[int]) -> None:
-    # Replays share nothing; two paper or two live workers would trade twice (I31).
-    if mode is not Mode.REPLAY:
-        locks.append(lock(folder / f"{mode}.lock", f"a {mode} worker writes in {folder}"))
 
 
 def _lock_run(run: Path, locks: list[int]) -> None:

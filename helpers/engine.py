@@ -118,6 +118,9 @@ class Engine:
         self._day = 0
         self._resume_at_day_roll = resume_at_day_roll
         self._next_equity_ns = 0
+        self.grid_steps = 0
+        self.supervised = 0
+        """How often positions were looked after; the watchdog ends a process where it stops."""
 
     # --- The flow -----------------------------------------------------------------------------
 
@@ -256,10 +259,12 @@ class Engine:
             self._open = still_open
         self.board.on_grid(now_ns)
         self._supervise(now_ns)
+        self.supervised += 1
         if still_open:
             self.tick(now_ns, still_open, on_grid=True)
         if now_ns >= self._next_equity_ns:
             self._tell_equity(now_ns)
+        self.grid_steps += 1
 
     def _watch_fast_market(self, asset: Asset, now_ns: int) -> None:
         decided = self._decided_mid.get(asset, 0.0)

@@ -8,6 +8,7 @@ secret, in any text, ever (I35).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -25,20 +26,14 @@ EXIT_CONFIGURATION: Final = 78
 WINDOW_SECONDS: Final = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400}
 OUR_WORDS: Final = (
     *("LIVE_", "PAPER_", "TRADE_", "TRIGGER_", "POLYMARKET_", "BINANCE_", "ENTRY_", "POSITION_"),
-    *(
-        "BOOK_",
-        "REENTRY_",
-        "EXIT_",
-        "RESUME_",
-        "FLATTEN_",
-        "MAKER_",
-        "MAXIMUM_",
-        "MINIMUM_",
-        "JOURNAL_",
-        "TAPE_",
-    ),
+    *("BOOK_", "REENTRY_", "EXIT_", "RESUME_", "FLATTEN_", "MAKER_", "MAXIMUM_", "MINIMUM_"),
+    *("HEARTBEAT_", "JOURNAL_", "TAPE_"),
 )
 """First words of our names: an unknown variable that starts with one is probably a typo (I12)."""
+
+_OUTSIDE_URL: Final = re.compile(
+    r"(https://[\w.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:\d{1,5})?(/[!-~]*)?", re.ASCII
+)
 
 Window = Literal["5m", "15m", "1h", "4h"]
 StrategyName = Literal["rl", "momentum", "mean_revert", "fade_spike", "fair_value", "random"]
@@ -215,6 +210,9 @@ class Settings(BaseSettings):
     polymarket_api_secret: SecretStr | None = Field(None, description="Its secret.")
     polymarket_api_passphrase: SecretStr | None = Field(None, description="Its passphrase.")
 
+    heartbeat_url: SecretStr | None = Field(
+        None, description="Address pinged every minute while the worker decides; https."
+    )
     record: bool = Field(False, description="Write every frame to a tape that replay can read.")
     tape_directory: Path = Field(Path("backups/tapes"), description="Where tapes go.")
     journal_directory: Path = Field(Path("backups/journal"), description="Where journals go.")
@@ -239,6 +237,13 @@ class Settings(BaseSettings):
         if len(set(value)) != len(value):
             raise ValueError("names something twice")
         return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _private(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or _OUTSIDE_URL.fullmatch(value.get_secret_value()):
+            return value
+        raise ValueError("was not an https:// address (http:// only to this machine)")
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:

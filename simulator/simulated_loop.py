@@ -48,6 +48,11 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """Return simulated seconds since the loop was made."""
         return self._source.now_seconds
 
+    @property
+    def waits_for_threads(self) -> int:
+        """Return how often the loop looked around while time stood still for a thread."""
+        return self._source.waits_for_threads
+
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., _T], *args: Any
     ) -> asyncio.Future[_T]:
@@ -109,6 +114,7 @@ class _EventSource(selectors.DefaultSelector):
         super().__init__()
         self.now_seconds = 0.0
         self.threads = 0
+        self.waits_for_threads = 0
         self._wire = wire
         self._speed = speed
         self._turns = 0
@@ -145,6 +151,7 @@ class _EventSource(selectors.DefaultSelector):
         if ready or busy:
             return ready
         if timeout is None or self.threads:
+            self.waits_for_threads += self.threads > 0
             return self._look(IDLE_LOOK_SECONDS)
         if self._speed:
             pause = self._pause_seconds(self.now_seconds + timeout)

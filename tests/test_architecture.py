@@ -76,6 +76,9 @@ ALSO_ALLOWED = {
     ),
     "helpers.narrator": ("helpers.logs",),
     "helpers.narrator_safety": ("helpers.logs",),
+    "helpers.watchdog": ("helpers.logs",),
+    "helpers.outside_heartbeat": ("helpers.feeds.http", "helpers.logs", "helpers.watchdog"),
+    "db.file_lease": ("helpers.lease",),
     "helpers.sizing": ("helpers.order_rules", "helpers.quoting"),
     "helpers.quoting": ("helpers.order_rules",),
 }

@@ -209,16 +209,14 @@ def test_reopening_after_a_crash_in_a_rotation_goes_on(tmp_path: Path) -> None:
         assert len(list(read_journal(run))) == count + 1
 
 
-def test_a_second_trading_worker_is_refused_but_replays_run_beside_it(tmp_path: Path) -> None:
-    """Two workers of one mode never write one folder (I31)."""
+def test_a_run_has_one_writer_and_other_runs_are_written_beside_it(tmp_path: Path) -> None:
+    """Two writers never share a run; that one worker trades is the lease's business (I31)."""
     with Journal.open_run(tmp_path, Mode.PAPER, OPENS_NS) as journal:
-        with pytest.raises(JournalLockedError, match="paper worker"):
-            Journal.open_run(tmp_path, Mode.PAPER, OPENS_NS)
-        with pytest.raises(JournalLockedError):
-            Journal.reopen(journal.run, Mode.REPLAY)
+        with pytest.raises(JournalLockedError, match="another writer"):
+            Journal.reopen(journal.run, Mode.PAPER)
         with Journal.open_run(tmp_path, Mode.REPLAY, OPENS_NS) as other:
             assert other.run != journal.run
-    Journal.open_run(tmp_path, Mode.PAPER, OPENS_NS).close()
+    Journal.reopen(journal.run, Mode.PAPER).close()
 
 
 def test_runs_are_numbered_and_the_latest_is_found_whatever_the_clock_says(tmp_path: Path) -> None:

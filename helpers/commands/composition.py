@@ -343,6 +343,7 @@ _NOT_DECIDING: Final = (
     "polymarket_api_key",
     "polymarket_api_secret",
     "polymarket_api_passphrase",
+    "heartbeat_url",
     "record",
     "model_directory",
     "tape_directory",

@@ -22,12 +22,14 @@ from helpers import logs
 from helpers.clob.eip712 import DEPOSIT_WALLET, OrderSigner
 from helpers.clob.wallets import derive_wallets
 from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
 from helpers.commands.run import supervise, with_journal
 from helpers.commands.trading_worker import Worker
 from helpers.domain import Mode
 from helpers.live.reconcile import CASH_DUST_MICROS
 from helpers.settings import Settings, SettingsError, load_settings, source_of
+from helpers.watchdog import LIMIT_SECONDS, STOP_LIMIT_SECONDS
 from simulator.demo_world import ServedWorld
 from simulator.faults import Fault, FaultError, read_schedule, seeded_schedule
 from simulator.simulated_loop import LoopClock, SimulatedLoop
@@ -45,7 +47,8 @@ DEFAULTS: Final[dict[str, Any]] = {
 MINUTES_MAXIMUM: Final = 24 * 60.0
 EXIT_USAGE: Final = 2
 KEYS: Final = ("polymarket_api_key", "polymarket_api_secret", "polymarket_api_passphrase")
-OTHER_SECRETS: Final = ("polymarket_private_key", "polymarket_relayer_key")
+OTHER_SECRETS: Final = ("polymarket_private_key", "polymarket_relayer_key", "heartbeat_url")
+"""Of the real worker: its wallet, and the monitor that must not take a demo for it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -119,11 +122,11 @@ def _demo(options: argparse.Namespace) -> int:
         quiet=options.quiet,
     )
 
-    def trade(journal: Journal) -> int:
+    def trade(journal: Journal, guards: Guards) -> int:
         rng, live = random.Random(options.seed), None
         if signer is not None:
             live = LiveSide(settings, signer, clock, served.venues(), rng, None)
-        worker = Worker(settings, clock, journal, served.venues(), rng, live)
+        worker = Worker(settings, clock, journal, served.venues(), rng, live, guards=guards)
         _say_what_to_look_at(options, settings)
         code = supervise(worker, _play(served, worker, options.minutes * 60.0), lambda: loop)
         title = (
@@ -141,7 +144,8 @@ def _demo(options: argparse.Namespace) -> int:
 
     try:
         mode = Mode.LIVE if options.live else Mode.PAPER
-        return with_journal(settings, mode, clock.now_ns(), trade)
+        limits = watch_limits(loop, options.speed)
+        return with_journal(settings, mode, clock.now_ns(), trade, limits)
     finally:
         if not loop.is_closed():
             # The worker never ran: its venues still hold their ports.
@@ -154,6 +158,14 @@ def _faults(options: argparse.Namespace) -> tuple[Fault, ...]:
     if options.faults == "random":
         return seeded_schedule(options.seed, options.minutes)
     return read_schedule(Path(options.faults)) if options.faults else ()
+
+
+def watch_limits(loop: SimulatedLoop, speed: float) -> WatchLimits:
+    """Return how long a demo may stand still in real time: slower than real, it may longer."""
+    slower = min(1.0, speed) if speed else 1.0
+    return WatchLimits(
+        LIMIT_SECONDS / slower, STOP_LIMIT_SECONDS / slower, lambda: loop.waits_for_threads
+    )
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Final
 
-from db.journal import Journal, JournalError, JournalLockedError
+from db.file_lease import FileLease
+from db.journal import Journal, JournalError
 from db.recovery import read_left_behind
 from helpers import logs
 from helpers.clob.eip712 import OrderSigner
@@ -21,12 +22,14 @@ from helpers.clock import Clock, RealClock
 from helpers.commands.arming import NotArmedError, arm
 from helpers.commands.composition import TradingSide
 from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.trading_worker import Worker
 from helpers.domain import LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
+from helpers.lease import LeaseError, LeaseLostError, LeaseTakenError
 from helpers.logs import Tag, logger
 from helpers.recorder import TapeError
 from helpers.settings import EXIT_CONFIGURATION, Settings, SettingsError, load_settings
@@ -37,6 +40,8 @@ EXIT_UNREADABLE: Final = 66
 EXIT_UNAVAILABLE: Final = 69
 EXIT_INTERNAL: Final = 70
 EXIT_LOCKED: Final = 75
+ENDS: Final = {0: "stopped", EXIT_LOCKED: "lease lost"}
+"""The last row's reason, by exit code; any other is a failure."""
 
 
 def main(arguments: list[str]) -> int:
@@ -76,7 +81,7 @@ def run_worker(
 ) -> int:
     """Trade until stopped, on paper without a signer, and return the exit code."""
 
-    def trade(journal: Journal) -> int:
+    def trade(journal: Journal, guards: Guards) -> int:
         whose = PAPER_WALLET if signer is None else signer.wallet
         left = read_left_behind(settings.journal_directory, mode, whose)
         side: TradingSide
@@ -84,7 +89,7 @@ def run_worker(
             side = PaperSide(settings, clock, left if settings.paper_carry_over else None)
         else:
             side = LiveSide(settings, signer, clock, venues, rng, left)
-        worker = Worker(settings, clock, journal, venues, rng, side)
+        worker = Worker(settings, clock, journal, venues, rng, side, guards=guards)
         return supervise(worker, worker.run(), new_event_loop)
 
     mode = Mode.PAPER if signer is None else Mode.LIVE
@@ -92,22 +97,32 @@ def run_worker(
 
 
 def with_journal(
-    settings: Settings, mode: Mode, started_ns: int, trade: Callable[[Journal], int]
+    settings: Settings,
+    mode: Mode,
+    started_ns: int,
+    trade: Callable[[Journal, Guards], int],
+    limits: WatchLimits | None = None,
 ) -> int:
-    """Do something with the journal of a new run and return the exit code."""
+    """Trade as the one trader with the journal of a new run, and return the exit code.
+
+    The lease is the first thing taken and the last given back.
+    """
     log = logger(Tag.HEALTH)
+    folder = settings.journal_directory
     try:
-        with Journal.open_run(
-            settings.journal_directory, mode, started_ns, background=True
-        ) as journal:
-            return trade(journal)
-    except JournalLockedError as error:
-        log.error("another_worker", why=str(error))
+        with (
+            Guards(settings, FileLease(folder, mode), limits=limits) as guards,
+            Journal.open_run(folder, mode, started_ns, background=True) as journal,
+        ):
+            guards.name_run(journal.run.name)
+            return trade(journal, guards)
+    except LeaseTakenError as error:
+        logger(Tag.SAFETY).error("another_worker", why=str(error))
         return EXIT_LOCKED
     except ModelError as error:
         log.error("model_refused", why=str(error))
         return EXIT_UNREADABLE
-    except (JournalError, TapeError, LedgerError) as error:
+    except (LeaseError, JournalError, TapeError, LedgerError) as error:
         log.error("journal_unusable", why=str(error))
         return EXIT_INTERNAL
 
@@ -126,13 +141,15 @@ def supervise(
         for error in leaves(group):
             log.error("venue_unavailable", why=str(error))
         code = EXIT_UNAVAILABLE
+    except* LeaseLostError:  # told when it happened; the run was stopped in order
+        code = EXIT_LOCKED
     except* Exception as group:  # the task boundary: whatever failed ends the run, told whole
         for error in leaves(group):
             log.error("task_failed", exc_info=error)
         code = EXIT_INTERNAL
     else:
         code = 0
-    worker.close("stopped" if code == 0 else "failed")
+    worker.close(ENDS.get(code, "failed"))
     return code
 
 

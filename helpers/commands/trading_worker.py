@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from db.journal import Journal
 from helpers.clock import Clock
 from helpers.commands.closing_table import closing_table
 from helpers.commands.composition import TradingSide, build_flow, finish, run_started
+from helpers.commands.guards import Guards
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.commands.paper_side import PaperSide
 from helpers.domain import (
@@ -25,10 +25,12 @@ from helpers.domain import (
     from_micros,
 )
 from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
+from helpers.lease import LeaseLostError
 from helpers.logs import Tag, logger
 from helpers.recorder import TapeWriter
 from helpers.settings import Settings
 from helpers.venues import Venues
+from helpers.watchdog import LoopBeat, Vital
 
 LONGEST_SLEEP_SECONDS: Final = 0.05
 """The engine's time is moved at least this often."""
@@ -57,11 +59,14 @@ class Worker:
         side: TradingSide | None = None,
         *,
         allow_cold: bool = False,
+        guards: Guards | None = None,
     ) -> None:
         """Build the flow; without a side it trades on paper, from ``PAPER_CASH`` on.
 
-        ``allow_cold`` lets entries before the windows are filled (tests).
+        ``allow_cold`` lets entries before the windows are filled (tests). Without ``guards``
+        nothing watches over the run: no watchdog, no lease, no signal.
         """
+        self._guards = guards
         self._side = side or PaperSide(settings, clock, None)
         self._mode = self._side.mode
         self._settings = settings
@@ -84,14 +89,18 @@ class Worker:
         self._feeds: LiveFeeds | None = None
         self._now_ns = 0
         self._frames = 0
-        self._longest_lag_seconds = 0.0
+        self._beat = LoopBeat()
+        self._build_id = ""
         self._stop = asyncio.Event()
         self._why = ""
+        self._lease_lost = ""
 
     async def run(self) -> None:
-        """Trade until SIGTERM or SIGINT; raises a group of what made a task fail."""
+        """Trade until told to stop; raises a group of what made a task fail.
+
+        A lease that is lost stops the run in order and raises ``LeaseLostError`` at its end.
+        """
         self.begin()
-        self._listen_to_signals()
         feeds = self._feeds = LiveFeeds(
             self._settings,
             self,
@@ -104,6 +113,10 @@ class Worker:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(feeds.run())
                 tasks.create_task(self._follow_clock())
+                tasks.create_task(self._beat.run())
+                if self._guards is not None:
+                    watching = self._guards.watch(self._vitals(), self.stop, self._lose_lease)
+                    tasks.create_task(watching)
                 tasks.create_task(self._keep_journal())
                 tasks.create_task(self._refetch_suspects(feeds))
                 tasks.create_task(self._say_alive())
@@ -126,7 +139,23 @@ class Worker:
         """End the run in order."""
         self._why = self._why or why
         self._engine.halts.hold_entries(HoldCause.STOPPING, "shutting down", self._now_ns)
+        if self._guards is not None:
+            self._guards.stopping()
         self._stop.set()
+
+    def _lose_lease(self, why: str) -> None:
+        # Another worker may trade from now on (I31): whatever this one does ends something.
+        self._lease_lost = why
+        self._engine.halts.hold_entries(HoldCause.LEASE, why, self._now_ns)
+        self.stop("the lease was lost")
+
+    def _vitals(self) -> tuple[Vital, ...]:
+        engine, beat = self._engine, self._beat
+        return (
+            Vital("the event loop has not turned", lambda: beat.beats),
+            Vital("no grid step was done", lambda: engine.grid_steps),
+            Vital("the position supervisor has not looked", lambda: engine.supervised),
+        )
 
     def close(self, why: str) -> None:
         """Bring every order to its end, write the last row and close the tape."""
@@ -172,11 +201,7 @@ class Worker:
 
     def move_time(self, now_ns: int) -> None:
         """Let everything due up to a moment happen."""
-        now_ns = self._advance_clock(now_ns)
-        if self._frames:
-            lag = (now_ns - self._engine.next_due_ns()) / NS_PER_SECOND
-            self._longest_lag_seconds = max(self._longest_lag_seconds, lag)
-        self._engine.advance(now_ns)
+        self._engine.advance(self._advance_clock(now_ns))
 
     async def _follow_clock(self) -> None:
         while True:
@@ -206,6 +231,8 @@ class Worker:
         if self._settings.flatten_on_stop:
             await self._flatten()
         await self._side.stop()
+        if self._lease_lost:
+            raise LeaseLostError(self._lease_lost)
         raise _Stopped
 
     async def _flatten(self) -> None:
@@ -229,6 +256,7 @@ class Worker:
         started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
         flow.outlets.write(now_ns, "", started)
         flow.outlets.commit()
+        self._build_id = started.build_id
         self._side.attach(flow, self.move_time)
         self.on_worker_event(Connected(Source.WORKER, now_ns))
         self._health.info(
@@ -236,21 +264,14 @@ class Worker:
             mode=self._mode.value,
             strategy=flow.strategy.name,
             model=flow.strategy.model_id,
+            features=started.feature_version,
+            build=started.build_id,
+            settings=started.settings_digest,
             assets=",".join(settings.assets),
             windows=",".join(settings.windows),
             journal=str(self._journal.run),
             tape=str(self._tape_path) if self._tape else "off",
         )
-
-    def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, number)
-
-    def _on_signal(self, number: int) -> None:
-        # A second signal gets its default effect: it ends the process at once.
-        asyncio.get_running_loop().remove_signal_handler(number)
-        self.stop(f"{signal.Signals(number).name} asked for it")
 
     def _held_markets(self) -> Iterable[Market]:
         ledger = self._flow.ledger
@@ -263,13 +284,13 @@ class Worker:
         self._health.info(
             "heartbeat",
             mode=self._mode.value,
+            build=self._build_id,
             frames=self._frames,
             decisions=scorecard.decisions.total(),
             refused=scorecard.refusals.total(),
             markets=len(self._flow.board.open_markets(self._now_ns)),
             positions=len(ledger.positions()),
             pnl=f"{from_micros(pnl):+.2f}",
-            longest_lag_ms=round(self._longest_lag_seconds * 1000, 1),
+            longest_lag_ms=round(self._beat.take_longest_lag_seconds() * 1000, 1),
             tape_dropped=self._tape.dropped if self._tape else 0,
         )
-        self._longest_lag_seconds = 0.0

@@ -21,6 +21,7 @@ from db.recovery import read_left_behind
 from helpers import logs
 from helpers.clock import RealClock
 from helpers.commands.demo import throw_away_key, throw_away_signer
+from helpers.commands.guards import Guards
 from helpers.commands.live_side import LiveSide
 from helpers.commands.run import new_event_loop, supervise, with_journal
 from helpers.commands.trading_worker import Worker
@@ -112,11 +113,11 @@ def main() -> int:
     )
     DeadlyJournal.deadly_row, DeadlyJournal.after = spec["deadly_row"], spec["after"]
 
-    def trade(journal: Journal) -> int:
+    def trade(journal: Journal, guards: Guards) -> int:
         journal.__class__ = DeadlyJournal
         left = read_left_behind(settings.journal_directory, Mode.LIVE, signer.wallet)
         live = LiveSide(settings, signer, clock, venues, rng, left)
-        worker = Worker(settings, clock, journal, venues, rng, live, allow_cold=True)
+        worker = Worker(settings, clock, journal, venues, rng, live, allow_cold=True, guards=guards)
         return supervise(worker, worker.run(), new_event_loop)
 
     try:

@@ -1,0 +1,65 @@
+"""Who may trade: one worker per wallet and place, by a lease that can be lost (I31).
+
+Only the words; where a lease is kept is another's matter (a lock on a file, a database's lock).
+Must not: decide what a worker does that loses it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from helpers.domain import Message
+
+
+class LeaseHolder(Message, frozen=True):
+    """Who holds a lease, for people."""
+
+    pid: int
+    host: str
+    since: str
+    """UTC."""
+    run: str = ""
+    """Name of the run; empty until it has one."""
+
+    def __str__(self) -> str:
+        """Say who it is in one phrase."""
+        run = f", run {self.run}" if self.run else ""
+        return f"process {self.pid} on {self.host} since {self.since}{run}"
+
+
+class LeaseError(Exception):
+    """A lease cannot be had, or not any more."""
+
+
+class LeaseTakenError(LeaseError):
+    """Another worker holds the lease: stop that one, or trade somewhere else."""
+
+
+class LeaseLostError(LeaseError):
+    """The lease was lost while trading: another worker may hold it now."""
+
+
+class Lease(Protocol):
+    """The right to trade, held by one worker at a time."""
+
+    def acquire(self, holder: LeaseHolder) -> None:
+        """Take it, or raise ``LeaseTakenError`` that says who has it.
+
+        Raises ``LeaseError`` where no lease can be had.
+        """
+        ...
+
+    def sign(self, holder: LeaseHolder) -> None:
+        """Say anew who holds it: more is known of the run now."""
+        ...
+
+    def loss(self) -> str:
+        """Return why it is not held any more, empty while it is.
+
+        Once lost it stays lost. Asked twice a second on the event loop: must not wait.
+        """
+        ...
+
+    def release(self) -> None:
+        """Give it back; does nothing when it is not held."""
+        ...
