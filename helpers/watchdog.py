@@ -93,7 +93,10 @@ class Watch:
 
 
 class LoopBeat:
-    """Counts turns of the running event loop, and how late it came to them."""
+    """Counts turns of the running event loop, and how late it came to them by its own clock.
+
+    On simulated time nothing is late.
+    """
 
     def __init__(self) -> None:
         self.beats = 0

@@ -68,18 +68,22 @@ def test_the_first_signal_stops_and_the_second_is_told(
 
 def test_a_signal_does_not_end_what_is_being_waited_for(capfd: pytest.CaptureFixture[str]) -> None:
     """The disk is waited for as long as it needs, whatever is pressed meanwhile."""
-    signals = StopSignals(lambda: 5.0)
+    signals, heard = StopSignals(lambda: 5.0), list[str]()
+
+    def press(_number: int, _frame: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
 
     async def listen() -> None:
-        signals.listen(asyncio.get_running_loop(), str)
+        signals.listen(asyncio.get_running_loop(), heard.append)
         signals.leave_loop()
 
     asyncio.run(listen())
+    old = signal.signal(signal.SIGALRM, press)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
-    old = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     began = time.monotonic()
     time.sleep(0.2)
     signal.signal(signal.SIGALRM, old)
     signals.close()
     assert time.monotonic() - began >= 0.2
+    assert heard == []
     assert "SIGINT was heard" in capfd.readouterr().err

@@ -80,6 +80,7 @@ class Guards:
         held_up = self._limits.held_up
         watched = [Vital(one.problem, _sum(one.read, held_up)) for one in vitals]
         self._watchdog.watch(watched, self._limits.still_seconds)
+        self._stopping = False
         self._signals.listen(asyncio.get_running_loop(), stop)
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -55,9 +56,10 @@ def test_another_seed_gives_another_run() -> None:
 
 
 def test_the_worker_gets_through_a_rough_time(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Cuts, gaps and refusals are met by reconnects; the run ends in order and says so."""
+    monkeypatch.setenv("LOG_FORMAT", "json")
     schedule = tmp_path / "faults.toml"
     schedule.write_text(
         '[[fault]]\nkind = "cut"\nwhere = "binance_socket:*"\nfrom_seconds = 5\n'
@@ -72,6 +74,10 @@ def test_the_worker_gets_through_a_rough_time(
     decided = [r.at_ns for r in records if isinstance(r.body, Decision)]
     assert max(decided) - min(decided) > 30 * 10**9
     assert isinstance(records[-1].body, RunStopped)
+    lines = [json.loads(line) for line in Path("logs/worker.log").read_text().splitlines()]
+    beats = [line["build"] for line in lines if line["event"] == "heartbeat"]
+    assert isinstance(records[0].body, RunStarted)
+    assert beats == [records[0].body.build_id]  # I1: every heartbeat says what runs
 
 
 def test_a_recorded_demo_replays_to_the_same_decisions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ def test_two_signals_stop_a_worker_in_order_and_a_second_worker_never_starts(
     assert "was heard; the stop goes on" in error
     rows = first.rows()
     assert isinstance(rows[0], RunStarted)
-    assert started["build"] == rows[0].build_id
+    assert first.wait_for("run_started")["build_id"] == rows[0].build_id
     assert any(isinstance(row, Decision) for row in rows)
     assert isinstance(rows[-1], RunStopped)
     assert rows[-1].reason == "stopped"
