@@ -119,8 +119,7 @@ class Engine:
         self._resume_at_day_roll = resume_at_day_roll
         self._next_equity_ns = 0
         self.grid_steps = 0
-        self.supervised = 0
-        """How often positions were looked after; the watchdog ends a process where it stops."""
+        """Rises with every step; the watchdog sees it."""
 
     # --- The flow -----------------------------------------------------------------------------
 
@@ -259,7 +258,6 @@ class Engine:
             self._open = still_open
         self.board.on_grid(now_ns)
         self._supervise(now_ns)
-        self.supervised += 1
         if still_open:
             self.tick(now_ns, still_open, on_grid=True)
         if now_ns >= self._next_equity_ns:

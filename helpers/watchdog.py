@@ -35,9 +35,10 @@ from helpers.logs import Tag, logger
 EXIT_STUCK: Final = 70
 LIMIT_SECONDS: Final = 20.0
 """A counter that stands still for so long is stuck; the grid steps advance every half second."""
-STOP_LIMIT_SECONDS: Final = 60.0
-"""From the order to stop to the end of the process: 15 s to cancel, 25 s for an account operation
-under way, the rest for the disk. Platforms kill after a minute too."""
+STOP_LIMIT_SECONDS: Final = 90.0
+"""From the order to stop to the end of the process: 20 s to flatten where that is wanted, 15 s to
+cancel, 25 s for an account operation under way, the rest for the disk. An orderly stop is never
+longer than these bounds together."""
 LOOK_SECONDS: Final = 0.5
 LOOK_COUNTED_SECONDS: Final = 2 * LOOK_SECONDS
 """Between two looks no more than this counts: whoever is later than that did not run himself."""

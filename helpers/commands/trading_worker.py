@@ -154,7 +154,7 @@ class Worker:
         return (
             Vital("the event loop has not turned", lambda: beat.beats),
             Vital("no grid step was done", lambda: engine.grid_steps),
-            Vital("the position supervisor has not looked", lambda: engine.supervised),
+            Vital("the position supervisor has not looked", lambda: engine.supervisor.ticks),
         )
 
     def close(self, why: str) -> None:
@@ -228,7 +228,7 @@ class Worker:
 
     async def _end_when_stopped(self) -> None:
         await self._stop.wait()
-        if self._settings.flatten_on_stop:
+        if self._settings.flatten_on_stop and not self._lease_lost:
             await self._flatten()
         await self._side.stop()
         if self._lease_lost:
