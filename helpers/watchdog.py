@@ -131,7 +131,11 @@ class Watchdog:
         seconds: Callable[[], float] = system_seconds,
         end: Callable[[int], object] = os._exit,
     ) -> None:
-        """Take what makes the next start know of a trip; ``end`` ends the process at once."""
+        """Take what makes the next start know of a trip, and what ends the process at once.
+
+        ``remember`` is called with the reason, in a thread of its own that is given up after
+        ``tell_seconds``.
+        """
         self._path = log_directory / STACKS_FILE
         self._remember = remember
         self._tell_seconds = tell_seconds

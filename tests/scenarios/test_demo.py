@@ -17,6 +17,7 @@ from db.records import Record
 from helpers.commands import demo, replay
 from helpers.domain import Approved, Decision, Fill, Mode, Refused, RunStarted, RunStopped
 from helpers.settings import Settings
+from simulator.simulated_loop import SimulatedLoop
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS_MAXIMUM = 60
@@ -142,3 +143,16 @@ def test_windows_that_are_not_simulated_are_refused(
     monkeypatch.setenv("WINDOWS", "4h")
     assert demo.main(["--minutes", "0.1"]) == 2
     assert "4h is not simulated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("speed", "still_seconds"), [(0.0, 20), (20.0, 20), (0.02, 1_000)])
+def test_a_demo_slower_than_real_time_may_stand_still_for_longer(
+    speed: float, still_seconds: float
+) -> None:
+    """Half a simulated second between two decisions must not look stuck to the watchdog."""
+    loop = SimulatedLoop(speed)
+    limits = demo.watch_limits(loop, speed)
+    loop.close()
+    assert limits.still_seconds == pytest.approx(still_seconds)
+    assert limits.stop_seconds > limits.still_seconds
+    assert limits.held_up() == 0

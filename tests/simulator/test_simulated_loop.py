@@ -142,6 +142,7 @@ def test_time_stands_still_while_a_thread_works() -> None:
         helper.start()
         assert await asyncio.to_thread(go_on.wait, 5)
         assert clock.now_ns() == START_NS
+        assert loop.waits_for_threads >= 1  # a watchdog sees that nothing is stuck
         await asyncio.sleep(0.002)
         assert timer.when() <= loop.time()
 
