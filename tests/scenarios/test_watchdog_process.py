@@ -84,7 +84,11 @@ def test_a_strategy_that_sleeps_ends_the_process_with_70_and_every_stack(tmp_pat
         (tripped,) = [line for line in stuck.log() if line["event"] == "watchdog_tripped"]
     assert code == 70
     assert tripped["tag"] == "SAFETY"
-    assert tripped["why"] == "the event loop has not turned for 2 s"
+    # Both stand still; which was seen first by a look every half second is chance.
+    assert tripped["why"] in (
+        "the event loop has not turned for 2 s",
+        "no grid step was done for 2 s",
+    )
     stacks = (tmp_path / "watchdog_stacks.txt").read_text()
     assert stacks in error
     assert "in decide_asleep" in stacks
