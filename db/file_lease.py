@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from helpers.clock import pause_seconds
 from helpers.domain import Mode
 from helpers.lease import LeaseError, LeaseHolder, LeaseTakenError
 
@@ -21,6 +22,9 @@ NOTE_BYTES_MAXIMUM: Final = 4096
 """How much of a lease file is read; a holder's note has some 150 bytes."""
 ATTEMPTS_MAXIMUM: Final = 5
 """A file that is replaced again and again while it is locked is not ours to fight for."""
+TAKEN_TRIES: Final = 3
+TAKEN_PAUSE_SECONDS: Final = 0.01
+"""An operator's verb holds the lock for an instant to see whether a worker runs."""
 
 
 class FileLease:
@@ -29,7 +33,7 @@ class FileLease:
     def __init__(self, folder: Path, mode: Mode) -> None:
         self._folder = folder
         self._mode = mode
-        self._path = folder / f"trader_{mode}.lock"
+        self._path = lease_path(folder, mode)
         self._descriptor = -1
         self._loss = ""
 
@@ -89,15 +93,12 @@ class FileLease:
         """Return whether the file that was locked still is the one on the disk."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            who = _read_holder(descriptor)
-            os.close(descriptor)
-            raise LeaseTakenError(
-                f"a {self._mode} worker trades here ({self._folder}): {who}. "
-                "Stop it, or use another JOURNAL_DIRECTORY"
-            ) from error
-        except OSError:
+            if not _try_lock(descriptor, TAKEN_TRIES):
+                raise LeaseTakenError(
+                    f"a {self._mode} worker trades here ({self._folder}): "
+                    f"{_read_holder(descriptor)}. Stop it, or use another JOURNAL_DIRECTORY"
+                )
+        except BaseException:
             os.close(descriptor)
             raise
         if not _same_file(descriptor, self._path):
@@ -106,6 +107,35 @@ class FileLease:
         self._descriptor = descriptor
         self._loss = ""
         return True
+
+
+def lease_path(folder: Path, mode: Mode) -> Path:
+    """Return the file whose lock is a mode's lease."""
+    return folder / f"trader_{mode}.lock"
+
+
+def is_held(folder: Path, mode: Mode) -> bool:
+    """Say whether a worker of a mode trades on a journal folder; raises ``OSError``."""
+    try:
+        descriptor = os.open(lease_path(folder, mode), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_lock(descriptor, 1)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, tries: int) -> bool:
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if left:
+                pause_seconds(TAKEN_PAUSE_SECONDS)
+        else:
+            return True
+    return False
 
 
 def _read_holder(descriptor: int) -> str:

@@ -51,7 +51,7 @@ def new_run(folder: Path, mode: Mode, started_ns: int) -> Path:
         number = runs[-1].number + 1 if runs else 1
         run = folder / f"{number:06d}_{started:%Y%m%dT%H%M%SZ}_{mode}"
         run.mkdir()
-        _sync_directory(folder)
+        sync_directory(folder)
     finally:
         os.close(numbering)
     return run
@@ -62,7 +62,7 @@ def open_segment(run: Path, number: int) -> int:
     path = run / f"{number:06d}.jsonl"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o644)
-    _sync_directory(run)
+    sync_directory(run)
     return descriptor
 
 
@@ -100,7 +100,8 @@ def _remove_if_empty(run: Path) -> None:
             run.rmdir()
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -175,8 +175,11 @@ def build_flow(
     *,
     allow_cold: bool,
     trading: Trading | None = None,
+    keepers: Sequence[Outlet] = (),
 ) -> Flow:
     """Build every stage and connect them; on paper money unless ``trading`` says otherwise.
+
+    ``keepers`` hear every row right after the journal: what they keep is durable before it is told.
 
     Raises what the strategy's model raises when it cannot be loaded.
     """
@@ -198,7 +201,8 @@ def build_flow(
     )
     scorecard = Scorecard()
     describe: Describe | None = getattr(strategy, "describe", None)
-    outlets = Outlets(journal, (scorecard, Narrator(mode, describe), *trading.listeners))
+    narrator = Narrator(mode, describe)
+    outlets = Outlets(journal, (*keepers, scorecard, narrator, *trading.listeners))
     holds = settings.hold_to_resolution == "always" or (
         settings.hold_to_resolution == "auto" and strategy.holds_to_resolution
     )

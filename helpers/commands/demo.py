@@ -17,6 +17,8 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from db.control import ControlLog
+from db.control_state import CauseReleased
 from db.journal import Journal
 from helpers import logs
 from helpers.clob.eip712 import DEPOSIT_WALLET, OrderSigner
@@ -24,9 +26,11 @@ from helpers.clob.wallets import derive_wallets
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
+from helpers.commands.operator_control import POLL_SECONDS, resume_command
+from helpers.commands.operator_verbs import standing_lines
 from helpers.commands.run import supervise, with_journal
 from helpers.commands.trading_worker import Worker
-from helpers.domain import Mode
+from helpers.domain import HoldCause, Mode
 from helpers.live.reconcile import CASH_DUST_MICROS
 from helpers.settings import Settings, SettingsError, load_settings, source_of
 from helpers.watchdog import LIMIT_SECONDS, STOP_LIMIT_SECONDS
@@ -44,6 +48,17 @@ DEFAULTS: Final[dict[str, Any]] = {
     "windows": "5m,15m",
 }
 """What the demo trades unless a flag or the environment says otherwise."""
+OF_THE_LAST_WALLET: Final = frozenset(
+    {
+        HoldCause.LOSS_LIMIT,
+        HoldCause.LOSING_STREAK,
+        HoldCause.REJECT_STREAK,
+        HoldCause.MISMATCH,
+        HoldCause.FEED_LOSS,
+        HoldCause.RESTRICTED,
+    }
+)
+"""Halts that end with a demo: the next one has a new world and new money."""
 MINUTES_MAXIMUM: Final = 24 * 60.0
 EXIT_USAGE: Final = 2
 KEYS: Final = ("polymarket_api_key", "polymarket_api_secret", "polymarket_api_passphrase")
@@ -126,8 +141,21 @@ def _demo(options: argparse.Namespace) -> int:
         rng, live = random.Random(options.seed), None
         if signer is not None:
             live = LiveSide(settings, signer, clock, served.venues(), rng, None)
-        worker = Worker(settings, clock, journal, served.venues(), rng, live, guards=guards)
-        _say_what_to_look_at(options, settings)
+        log = ControlLog(settings.journal_directory, Mode.LIVE if options.live else Mode.PAPER)
+        _begin_a_new_world(log, clock.now_ns())
+        # Simulated seconds; never more than that in real ones.
+        poll_seconds = POLL_SECONDS * min(1.0, options.speed or 1.0)
+        worker = Worker(
+            settings,
+            clock,
+            journal,
+            served.venues(),
+            rng,
+            live,
+            guards=guards,
+            operator_poll_seconds=poll_seconds,
+        )
+        _say_what_to_look_at(options, settings, log)
         code = supervise(worker, _play(served, worker, options.minutes * 60.0), lambda: loop)
         title = (
             f"\nDEMO of {options.minutes:g} minutes with {settings.strategy}, seed {options.seed}"
@@ -198,6 +226,9 @@ def with_demo_wallet(
     update: dict[str, object] = {
         name: SecretStr(value) for name, value in zip(KEYS, values, strict=True)
     }
+    # Never beside the journal of a real worker: a halt of one must not be the other's.
+    folder = "demo-paper" if signer is None else "demo-live"
+    update["journal_directory"] = settings.journal_directory / folder
     if signer is not None:
         update |= {
             "live_enabled": True,
@@ -207,8 +238,6 @@ def with_demo_wallet(
             "polymarket_private_key": SecretStr(throw_away_key(seed)),
             "polymarket_relayer_key": SecretStr("demo-relayer-key"),
             "polymarket_relayer_address": signer.address,
-            # Never beside the journal of a real wallet.
-            "journal_directory": settings.journal_directory / "demo-live",
         }
     return settings.model_copy(update=update)
 
@@ -243,9 +272,18 @@ async def _end(worker: Worker, seconds: float) -> None:
     worker.stop("the demo is over")
 
 
-def _say_what_to_look_at(options: argparse.Namespace, settings: Settings) -> None:
+def _begin_a_new_world(log: ControlLog, now_ns: int) -> None:
+    for held in log.read().standing:
+        if held.cause in OF_THE_LAST_WALLET:
+            log.append(CauseReleased(held.cause, now_ns, ""), wait_seconds=1.0)
+
+
+def _say_what_to_look_at(
+    options: argparse.Namespace, settings: Settings, control: ControlLog
+) -> None:
     pace = f"{options.speed:g} times real time" if options.speed else "as fast as it goes"
     log = settings.log_directory / "worker.log"
+    halts = standing_lines(control.read().at_a_start)
     sys.stdout.write(
         f"DEMO: {options.minutes:g} simulated minutes, {pace}, seed {options.seed}. Invented money "
         "and prices,\nreal HTTP and WebSocket traffic on 127.0.0.1. Ctrl-C ends it in order.\n"
@@ -254,5 +292,9 @@ def _say_what_to_look_at(options: argparse.Namespace, settings: Settings) -> Non
         f"  look at    tail -f {log} | grep -E '({'LIVE' if options.live else 'PAPER'}|LEDGER|"
         "SAFETY)'\n"
         f"  ask why    uv run worker.py why --journal {settings.journal_directory}\n"
+        f'  halt it    uv run worker.py halt "why" --mode {control.mode} '
+        f"--journal {settings.journal_directory}\n"
+        + "".join(f"  HALTED     by {line}\n" for line in halts)
+        + (f"  resume it  {resume_command(control)}\n" if halts else "")
     )
     sys.stdout.flush()

@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from db.control import ControlLog
 from db.journal import Journal
 from helpers.clock import Clock
 from helpers.commands.closing_table import closing_table
 from helpers.commands.composition import TradingSide, build_flow, finish, run_started
 from helpers.commands.guards import Guards
 from helpers.commands.live_feeds import LiveFeeds
+from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
 from helpers.domain import (
     NS_PER_SECOND,
@@ -60,11 +62,13 @@ class Worker:
         *,
         allow_cold: bool = False,
         guards: Guards | None = None,
+        operator_poll_seconds: float = POLL_SECONDS,
     ) -> None:
         """Build the flow; without a side it trades on paper, from ``PAPER_CASH`` on.
 
         ``allow_cold`` lets entries before the windows are filled (tests). Without ``guards``
-        nothing watches over the run: no watchdog, no lease, no signal.
+        nothing watches over the run: no watchdog, no lease, no signal. ``operator_poll_seconds`` is
+        on the loop's time: a demo slower than real time looks earlier.
         """
         self._guards = guards
         self._side = side or PaperSide(settings, clock, None)
@@ -75,12 +79,16 @@ class Worker:
         self._venues = venues
         self._rng = rng
         self._health = logger(Tag.HEALTH)
+        log = ControlLog(settings.journal_directory, self._mode)
+        self._operator = OperatorControl(log, Path(journal.run).name)
+        self._operator_poll_seconds = operator_poll_seconds
         self._flow = build_flow(
             settings,
             self._mode,
             journal,
             allow_cold=allow_cold,
             trading=self._side.trading(),
+            keepers=(self._operator,),
         )
         self._engine = self._flow.engine
         self._ingest = Ingest()
@@ -120,6 +128,7 @@ class Worker:
                 tasks.create_task(self._keep_journal())
                 tasks.create_task(self._refetch_suspects(feeds))
                 tasks.create_task(self._say_alive())
+                tasks.create_task(self._hear_operator())
                 tasks.create_task(self._end_when_stopped())
                 tasks.create_task(self._side.run())
         except* _Stopped:
@@ -221,6 +230,11 @@ class Worker:
                 feeds.books.request(token)
             await asyncio.sleep(SUSPECTS_INTERVAL_SECONDS)
 
+    async def _hear_operator(self) -> None:
+        await self._operator.watch(
+            lambda: self._advance_clock(self._clock.now_ns()), self._operator_poll_seconds
+        )
+
     async def _say_alive(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -255,10 +269,12 @@ class Worker:
         flow, settings = self._flow, self._settings
         started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
         flow.outlets.write(now_ns, "", started)
+        self._operator.begin(self._engine.halts, self.on_worker_event, now_ns)
         flow.outlets.commit()
         self._build_id = started.build_id
         self._side.attach(flow, self.move_time)
         self.on_worker_event(Connected(Source.WORKER, now_ns))
+        self._operator.poll(now_ns)
         self._health.info(
             "worker_started",
             mode=self._mode.value,
