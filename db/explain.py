@@ -23,6 +23,7 @@ from helpers.domain import (
     Fill,
     HaltChanged,
     MarketSeen,
+    OperatorAnswered,
     OrderUpdate,
     Refused,
     Rejected,
@@ -76,7 +77,7 @@ class Explainer:
         counted = record.at_ns >= self._since_ns
         self._rows += counted
         body = record.body
-        if isinstance(body, HaltChanged | FeedGap):
+        if isinstance(body, HaltChanged | FeedGap | OperatorAnswered):
             if counted:
                 self._note_moment(record, body)
         elif record.market and self._market not in ("", record.market):
@@ -131,7 +132,7 @@ class Explainer:
         if record.at_ns != self._runs[-1].last_ns:
             self._runs[-1] = msgspec.structs.replace(self._runs[-1], last_ns=record.at_ns)
 
-    def _note_moment(self, record: Record, body: HaltChanged | FeedGap) -> None:
+    def _note_moment(self, record: Record, body: HaltChanged | FeedGap | OperatorAnswered) -> None:
         self._moments_total += 1
         self._moments.append(
             Moment(
@@ -139,6 +140,7 @@ class Explainer:
                 market=record.market,
                 halt=body if isinstance(body, HaltChanged) else None,
                 gap=body if isinstance(body, FeedGap) else None,
+                answer=body if isinstance(body, OperatorAnswered) else None,
             )
         )
 

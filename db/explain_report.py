@@ -10,6 +10,7 @@ from helpers.domain import (
     FeedGap,
     HaltChanged,
     Message,
+    OperatorAnswered,
     ResolutionSeen,
     RuleValue,
     RunStarted,
@@ -169,12 +170,13 @@ class RunSeen(Message, frozen=True):
 
 
 class Moment(Message, frozen=True):
-    """A halt or a feed gap, and when."""
+    """A halt, an answer to an operator or a feed gap, and when."""
 
     at_ns: int
     market: str
     halt: HaltChanged | None
     gap: FeedGap | None
+    answer: OperatorAnswered | None = None
 
 
 class Report(Message, frozen=True):
@@ -191,7 +193,7 @@ class Report(Message, frozen=True):
     markets_left_out: tuple[str, ...]
     """Slugs that were met but not asked for."""
     moments: tuple[Moment, ...]
-    """The last halts and feed gaps."""
+    """The last halts, answers to operators and feed gaps."""
     moments_total: int
     unknown_kinds: tuple[Count, ...]
     warnings: tuple[str, ...]

@@ -318,7 +318,10 @@ def _moment_lines(report: Report) -> Iterator[str]:
 def _moment_words(seen: Moment) -> str:
     if seen.halt is not None:
         return f"{seen.halt.state}: {seen.halt.cause}" + _after(", ", seen.halt.detail)
-    assert seen.gap is not None  # A moment is one or the other.
+    if seen.answer is not None:
+        answer = seen.answer
+        return f"answered {answer.request_id}: {answer.trading}" + _after(", ", answer.detail)
+    assert seen.gap is not None  # A moment is one of the three.
     return f"feed {seen.gap.source.value}: {seen.gap.reason}"
 
 

@@ -137,11 +137,13 @@ def _demo(options: argparse.Namespace) -> int:
         quiet=options.quiet,
     )
 
+    mode = Mode.LIVE if options.live else Mode.PAPER
+
     def trade(journal: Journal, guards: Guards) -> int:
         rng, live = random.Random(options.seed), None
         if signer is not None:
             live = LiveSide(settings, signer, clock, served.venues(), rng, None)
-        log = ControlLog(settings.journal_directory, Mode.LIVE if options.live else Mode.PAPER)
+        log = ControlLog(settings.journal_directory, mode)
         _begin_a_new_world(log, clock.now_ns())
         # Simulated seconds; never more than that in real ones.
         poll_seconds = POLL_SECONDS * min(1.0, options.speed or 1.0)
@@ -157,21 +159,12 @@ def _demo(options: argparse.Namespace) -> int:
         )
         _say_what_to_look_at(options, settings, log)
         code = supervise(worker, _play(served, worker, options.minutes * 60.0), lambda: loop)
-        title = (
-            f"\nDEMO of {options.minutes:g} minutes with {settings.strategy}, seed {options.seed}"
-        )
-        sys.stdout.write(worker.closing_table(title))
-        if live is not None:
-            sys.stdout.write(_reconciliation(live, served))
-        for kind, count in served.schedule.counts.items():
-            if count:
-                sys.stdout.write(f"{'fault':<22}{kind.value}: {count}\n")
+        _tell_end(options, settings, worker, live, served)
         sys.stdout.write(f"{'journal':<22}{journal.run}\n")
         sys.stdout.write(f"{'explain it':<22}uv run worker.py why --journal {journal.run}\n")
         return code
 
     try:
-        mode = Mode.LIVE if options.live else Mode.PAPER
         limits = watch_limits(loop, options.speed)
         return with_journal(settings, mode, clock.now_ns(), trade, limits)
     finally:
@@ -270,6 +263,22 @@ async def _play(served: ServedWorld, worker: Worker, seconds: float) -> None:
 async def _end(worker: Worker, seconds: float) -> None:
     await asyncio.sleep(seconds)
     worker.stop("the demo is over")
+
+
+def _tell_end(
+    options: argparse.Namespace,
+    settings: Settings,
+    worker: Worker,
+    live: LiveSide | None,
+    served: ServedWorld,
+) -> None:
+    title = f"\nDEMO of {options.minutes:g} minutes with {settings.strategy}, seed {options.seed}"
+    sys.stdout.write(worker.closing_table(title))
+    if live is not None:
+        sys.stdout.write(_reconciliation(live, served))
+    for kind, count in served.schedule.counts.items():
+        if count:
+            sys.stdout.write(f"{'fault':<22}{kind.value}: {count}\n")
 
 
 def _begin_a_new_world(log: ControlLog, now_ns: int) -> None:

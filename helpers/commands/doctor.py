@@ -15,11 +15,16 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from db.control import ControlLog
+from db.journal_format import JournalError
 from helpers import logs
-from helpers.clock import RealClock
-from helpers.commands.checks import CheckRow
+from helpers.clock import Clock, RealClock
+from helpers.commands.checks import CheckRow, Problem, look_at
 from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.operator_control import resume_command
+from helpers.commands.operator_verbs import standing_lines
 from helpers.commands.preflight import Preflight
+from helpers.domain import Mode
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.venues import Venues
 
@@ -49,11 +54,32 @@ def main(arguments: list[str]) -> int:
         clock=clock, level="error", json_lines=False, directory=None, secrets=settings.secrets()
     )
     try:
-        examining = Preflight(settings, clock, Venues(), random.Random()).examine(feeds=True)
-        rows = asyncio.run(examining)
+        rows = asyncio.run(_examine(settings, clock))
     finally:
         lines.close()
     return _tell(rows, as_json=options.json)
+
+
+async def _examine(settings: Settings, clock: Clock) -> tuple[CheckRow, ...]:
+    rows = await Preflight(settings, clock, Venues(), random.Random()).examine(feeds=True)
+    return (*rows, await halts_row(settings))
+
+
+async def halts_row(settings: Settings) -> CheckRow:
+    """Return whether a halt of the armed mode stands; not asked by a worker, which obeys it."""
+    mode = Mode.LIVE if settings.live_enabled else Mode.PAPER
+    log = ControlLog(settings.journal_directory, mode)
+
+    async def look() -> str:
+        try:
+            found = log.read().at_a_start
+        except JournalError as error:
+            raise Problem(f"{error}: a start is halted", f"make {log.path} readable") from error
+        if found:
+            raise Problem(f"{mode}: {'; '.join(standing_lines(found))}", resume_command(log))
+        return f"none stands for {mode}"
+
+    return await look_at("halts", look)
 
 
 def _demo(settings: Settings, options: argparse.Namespace) -> int:

@@ -6,7 +6,6 @@ asked: closing at a later start what was meant now would surprise. Must not: sel
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from typing import TextIO
@@ -50,7 +49,7 @@ def main(arguments: list[str]) -> int:
     except JournalError as error:
         sys.stderr.write(f"worker.py flatten: {error}\n")
         return EXIT_UNWRITTEN
-    if not _confirmed(options, mode, sys.stdin, sys.stdout):
+    if not confirmed(options.meant, mode, sys.stdin, sys.stdout):
         return EXIT_USAGE
     (asked,) = ask([log], OperatorVerb.FLATTEN, REASON, RealClock(), random.Random())
     code = tell(asked)
@@ -62,9 +61,10 @@ def main(arguments: list[str]) -> int:
     return code
 
 
-def _confirmed(options: argparse.Namespace, mode: Mode, answers: TextIO, out: TextIO) -> bool:
-    if options.meant:
-        given = options.meant
+def confirmed(meant: str, mode: Mode, answers: TextIO, out: TextIO) -> bool:
+    """Say whether somebody named the mode: ``meant`` on the command line, else at a terminal."""
+    if meant:
+        given = meant
     elif answers.isatty():
         out.write(
             f"Every {mode} position is sold now at what its book gives, and entries are halted.\n"

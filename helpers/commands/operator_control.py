@@ -11,7 +11,6 @@ a day, and nothing may follow from them that a power loss could undo.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -47,7 +46,6 @@ UNSAVED_MAXIMUM: Final = 256
 LATE_FLATTEN: Final = "flatten was asked for while no worker ran; no position was closed for it"
 
 Deliver = Callable[[OperatorRequest], None]
-NowNs = Callable[[], int]
 
 
 class OperatorControl:
@@ -95,12 +93,6 @@ class OperatorControl:
             )
 
     # --- The watch --------------------------------------------------------------------------------
-
-    async def watch(self, now_ns: NowNs, poll_seconds: float = POLL_SECONDS) -> None:
-        """Look at the log for ever."""
-        while True:
-            self.poll(now_ns())
-            await asyncio.sleep(poll_seconds)
 
     def poll(self, now_ns: int) -> None:
         """Look once: write what waits to be written, hand over what was asked."""

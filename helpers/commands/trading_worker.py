@@ -230,10 +230,14 @@ class Worker:
                 feeds.books.request(token)
             await asyncio.sleep(SUSPECTS_INTERVAL_SECONDS)
 
+    def hear_operator(self) -> None:
+        """Do what an operator asked for since the last look."""
+        self._operator.poll(self._advance_clock(self._clock.now_ns()))
+
     async def _hear_operator(self) -> None:
-        await self._operator.watch(
-            lambda: self._advance_clock(self._clock.now_ns()), self._operator_poll_seconds
-        )
+        while True:
+            self.hear_operator()
+            await asyncio.sleep(self._operator_poll_seconds)
 
     async def _say_alive(self) -> None:
         while True:
@@ -274,7 +278,7 @@ class Worker:
         self._build_id = started.build_id
         self._side.attach(flow, self.move_time)
         self.on_worker_event(Connected(Source.WORKER, now_ns))
-        self._operator.poll(now_ns)
+        self.hear_operator()
         self._health.info(
             "worker_started",
             mode=self._mode.value,

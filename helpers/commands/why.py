@@ -35,7 +35,7 @@ from db.journal import (
     list_runs,
     read_journal,
 )
-from db.journal_reading import last_moment_ns
+from db.journal_reading import last_moment_ns, list_segments
 from helpers.commands.config import report_settings_error
 from helpers.domain import NS_PER_SECOND, Mode
 from helpers.settings import SettingsError, load_settings
@@ -98,7 +98,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         paths = _choose_runs(journal)
         if not paths:
-            return _refuse(f"no journal was found in {journal.resolve()}: nothing has run yet")
+            return _refuse(
+                f"no journal was found in {journal.resolve()}: nothing has run yet{_demos(journal)}"
+            )
         since_ns = 0 if arguments.since is None else _since_ns(arguments.since, paths[-1])
         if since_ns is None:
             return _refuse(
@@ -125,10 +127,16 @@ def _choose_runs(journal: Path) -> list[Path]:
         return [journal]
     runs = list_runs(journal)
     if not runs:
-        return [journal] if journal.is_dir() and any(journal.glob("*.jsonl")) else []
+        return [journal] if journal.is_dir() and list_segments(journal) else []
     newest = latest_run(journal)
     mode = next((run.mode for run in runs if run.path == newest), None)
     return [run.path for run in runs if run.mode is mode and newest and run.path <= newest]
+
+
+def _demos(journal: Path) -> str:
+    # A demo keeps its journal apart from a real worker's.
+    found = [str(path) for path in sorted(journal.glob("demo-*")) if list_runs(path)]
+    return f"; a demo's journal is read with --journal {' or '.join(found)}" if found else ""
 
 
 def _reaching_back(paths: list[Path], since_ns: int) -> list[Path]:

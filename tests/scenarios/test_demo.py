@@ -20,6 +20,7 @@ from helpers.settings import Settings
 from simulator.simulated_loop import SimulatedLoop
 
 ROOT = Path(__file__).resolve().parents[2]
+JOURNAL = Path("backups/journal/demo-paper")
 START_SECONDS_MAXIMUM = 60
 """How long a loaded machine may take to the first decision; a quiet one needs under three."""
 
@@ -34,7 +35,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def run(*options: str) -> list[Record]:
     """Run a demo as fast as it goes and return its journal."""
     assert demo.main(["--speed", "max", "--quiet", *options]) == 0
-    runs = [found for found in list_runs(Path("backups/journal")) if found.mode is Mode.PAPER]
+    runs = [found for found in list_runs(JOURNAL) if found.mode is Mode.PAPER]
     return list(read_journal(runs[-1].path))
 
 
@@ -114,7 +115,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals, tmp_path: Path) -> No
         out, _ = started.communicate(timeout=START_SECONDS_MAXIMUM)
     assert started.returncode == 0
     assert b"DEMO of" in out
-    (found,) = list_runs(tmp_path / "backups/journal")
+    (found,) = list_runs(tmp_path / JOURNAL)
     last = list(read_journal(found.path))[-1].body
     assert isinstance(last, RunStopped)
     assert last.reason == "stopped"

@@ -1,0 +1,272 @@
+"""`halt`, `resume` and `flatten`: what they write, whom they wait for, and what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import random
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import worker
+from db.control import ControlLog
+from db.control_state import CauseHeld, ControlRequest
+from db.journal import Journal
+from db.journal_folder import lock_mode, worker_runs
+from db.journal_format import JournalLockedError
+from helpers.clock import SimulatedClock
+from helpers.commands import doctor, flatten
+from helpers.commands.operator_verbs import EXIT_UNANSWERED, ask, tell
+from helpers.commands.trading_worker import Worker
+from helpers.domain import HoldCause, Mode, OperatorVerb
+from helpers.settings import Settings, load_settings
+from helpers.venues import Venues
+
+FOLDER = Path("backups/journal")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    FOLDER.mkdir(parents=True)
+
+
+def log_of(mode: Mode, folder: Path = FOLDER) -> ControlLog:
+    return ControlLog(folder, mode)
+
+
+@contextmanager
+def a_running_worker() -> Generator[Worker]:
+    """Run a paper worker without feeds beside the test: its operator's watch is its own."""
+    settings, ended = load_settings(strategy="momentum"), threading.Event()
+    clock = SimulatedClock(10**18)
+    with Journal.open_run(FOLDER, Mode.PAPER, 10**18, background=True) as journal:
+        running = Worker(settings, clock, journal, Venues(), random.Random(1))
+        running.begin()
+
+        async def hear() -> None:
+            async with asyncio.timeout(60):
+                while not ended.is_set():
+                    running.hear_operator()
+                    await asyncio.sleep(0.01)
+
+        hearing = threading.Thread(target=asyncio.run, args=(hear(),))
+        hearing.start()
+        try:
+            yield running
+        finally:
+            ended.set()
+            hearing.join()
+            running.close("stopped")
+
+
+# --- halt -----------------------------------------------------------------------------------------
+
+
+def test_a_running_worker_acknowledges_with_its_run_and_the_id(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """I30: what is printed is the worker's own answer, by its own name, of this request."""
+    with a_running_worker() as running:
+        assert worker.main(["halt", "odd fills", "--mode", "paper"]) == 0
+        assert running.entries_stopped == "operator: odd fills"
+    out = capsys.readouterr().out
+    assert "paper: acknowledged by run 000001_" in out
+    assert "id halt-" in out
+    assert "paper: the worker is halted: operator: odd fills" in out
+
+
+def test_without_a_mode_both_are_halted(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is for emergencies: nobody has to remember which worker runs."""
+    with a_running_worker():
+        assert worker.main(["halt", "everything"]) == 0
+    out = capsys.readouterr().out
+    assert "paper: acknowledged" in out
+    assert "live: no worker runs" in out
+    (waiting,) = log_of(Mode.LIVE).read().waiting
+    assert (waiting.verb, waiting.reason) == (OperatorVerb.HALT, "everything")
+
+
+def test_a_worker_that_does_not_answer_is_told_as_such(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """I30: never "ok" on nobody's word; the request stays for the next start."""
+    held = lock_mode(FOLDER, Mode.PAPER)
+    log = log_of(Mode.PAPER)
+    clock, rng = SimulatedClock(10**18), random.Random(1)
+    (asked,) = ask([log], OperatorVerb.HALT, "stuck", clock, rng, answer_seconds=0.03)
+    assert tell(asked) == EXIT_UNANSWERED == 1
+    error = capsys.readouterr().err
+    assert "did not answer within" in error
+    assert "paper.lock" in error
+    os.close(held)
+    assert log.read().waiting == (asked.request,)
+
+
+def test_a_worker_that_ends_while_it_is_asked_is_waited_for_no_longer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The request then is for the next start, and that is what is said."""
+    held = lock_mode(FOLDER, Mode.PAPER)
+    ending = threading.Timer(0.05, os.close, [held])
+    ending.start()
+    assert worker.main(["halt", "why", "--mode", "paper"]) == 0
+    ending.join()
+    assert "no worker runs" in capsys.readouterr().out
+
+
+def test_broken_settings_do_not_keep_anybody_from_halting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only what the options leave open is looked up."""
+    monkeypatch.setenv("TRADE_SIZE", "a lot")
+    monkeypatch.setenv("LIVE_ENABLED", "true")
+    assert worker.main(["halt", "why"]) == 78
+    assert "--journal DIR" in capsys.readouterr().err
+    assert worker.main(["halt", "why", "--journal", str(FOLDER)]) == 0
+    assert worker.main(["resume", "--journal", str(FOLDER), "--mode", "live"]) == 0
+    assert worker.main(["resume", "--journal", str(FOLDER)]) == 78
+
+
+def test_a_folder_no_worker_knows_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """I30: a request nobody will ever read must not look like one."""
+    assert worker.main(["halt", "why", "--journal", "elsewhere"]) == 2
+    assert "no worker has ever run on" in capsys.readouterr().err
+    assert not Path("elsewhere").exists()
+
+
+@pytest.mark.parametrize("words", [[], [""], ["  "]])
+def test_a_halt_needs_a_reason(words: list[str]) -> None:
+    """Whoever resumes must know what to look at."""
+    with pytest.raises(SystemExit) as left:
+        worker.main(["halt", *words])
+    assert left.value.code == 2
+
+
+def test_a_log_that_cannot_be_written_is_no_halt(capsys: pytest.CaptureFixture[str]) -> None:
+    """The other mode is halted all the same, and the exit code is the worse one."""
+    log_of(Mode.PAPER).path.mkdir()
+    assert worker.main(["halt", "why"]) == 70
+    captured = capsys.readouterr()
+    assert "cannot be written" in captured.err
+    assert "nothing was asked" in captured.err
+    assert "live: no worker runs" in captured.out
+    assert worker.main(["resume"]) == 70
+
+
+# --- resume ---------------------------------------------------------------------------------------
+
+
+def test_a_resume_shows_what_stands_and_what_it_ended(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nobody resumes blindly."""
+    loss = CauseHeld(HoldCause.LOSS_LIMIT, "lost $100", 1_795_602_600 * 10**9)
+    log_of(Mode.PAPER).append(loss)
+    with a_running_worker() as running:
+        assert running.entries_stopped == "lost $100"
+        assert worker.main(["resume"]) == 0
+        assert running.entries_stopped == ""
+    out = capsys.readouterr().out
+    assert "paper: halted by loss_limit since 2026-11-25 10:30:00 UTC: lost $100\n" in out
+    assert "paper: ended: loss_limit\npaper: entries are allowed again\n" in out
+
+
+def test_a_resume_says_what_still_holds_entries(capsys: pytest.CaptureFixture[str]) -> None:
+    """A condition that lasts is not ended by a word."""
+    with a_running_worker() as running:
+        running.stop("the test asked for it")
+        assert worker.main(["resume"]) == 0
+    out = capsys.readouterr().out
+    assert "paper: the worker is reducing: shutting down\n" in out
+    assert "entries stay held" in out
+
+
+def test_a_resume_without_a_worker_is_for_the_next_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It ends the halt, the other mode's halt is pointed out, and a second one writes nothing."""
+    assert worker.main(["halt", "lunch"]) == 0
+    assert worker.main(["resume"]) == 0
+    out = capsys.readouterr().out
+    assert "paper: halted by operator since" in out
+    assert "live: still halted; worker.py resume --mode live ends it" in out
+    size = log_of(Mode.PAPER).path.stat().st_size
+    assert worker.main(["resume"]) == 0
+    assert "nothing is halted" in capsys.readouterr().out
+    assert log_of(Mode.PAPER).path.stat().st_size == size
+    with a_running_worker() as running:
+        assert running.entries_stopped == ""
+
+
+# --- flatten --------------------------------------------------------------------------------------
+
+
+def test_flatten_without_a_worker_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Positions closed hours later would surprise."""
+    assert worker.main(["flatten", "--yes-I-mean", "paper"]) == 69
+    assert "nobody is there to close a position" in capsys.readouterr().err
+    assert not log_of(Mode.PAPER).path.exists()
+
+
+def test_flatten_asks_for_the_mode(capsys: pytest.CaptureFixture[str]) -> None:
+    """No terminal and no mode, or another mode: nothing is asked of the worker."""
+    with a_running_worker() as running:
+        assert worker.main(["flatten"]) == 2
+        assert "--yes-I-mean paper" in capsys.readouterr().err
+        assert worker.main(["flatten", "--yes-I-mean", "live"]) == 2
+        assert running.entries_stopped == ""
+        assert worker.main(["flatten", "--yes-I-mean", "paper"]) == 0
+        assert running.entries_stopped == "operator: flatten"
+    out = capsys.readouterr().out
+    assert "paper: acknowledged by run" in out
+    assert "exit_flat" in out
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "confirmed"), [("paper\n", True), ("yes\n", False), ("", False)])
+def test_the_mode_is_typed_at_a_terminal(typed: str, confirmed: bool) -> None:
+    """A plain yes, or the end of the input, is none."""
+    out = io.StringIO()
+    assert flatten.confirmed("", Mode.PAPER, Terminal(typed), out) is confirmed
+    assert "type paper to go on" in out.getvalue()
+
+
+# --- Who runs -------------------------------------------------------------------------------------
+
+
+def test_looking_whether_a_worker_runs_keeps_none_from_starting() -> None:
+    """The look holds the lock for an instant; a start tries again (I31: and a second one fails)."""
+    assert not worker_runs(FOLDER, Mode.PAPER)
+    first = lock_mode(FOLDER, Mode.PAPER)
+    assert worker_runs(FOLDER, Mode.PAPER)
+    with pytest.raises(JournalLockedError, match="a paper worker writes in"):
+        lock_mode(FOLDER, Mode.PAPER)
+    looking = threading.Timer(0.005, os.close, [first])
+    looking.start()
+    os.close(lock_mode(FOLDER, Mode.PAPER))
+    looking.join()
+
+
+@pytest.mark.parametrize("halted", [False, True])
+def test_the_doctor_names_a_standing_halt_and_what_ends_it(halted: bool) -> None:
+    """A worker that does nothing all night is explained by the first thing people try."""
+    if halted:
+        log_of(Mode.PAPER).append(ControlRequest("halt-1", 10**18, OperatorVerb.HALT, "lunch"))
+    row = asyncio.run(doctor.halts_row(load_settings()))
+    assert row.state == ("failed" if halted else "ok")
+    assert ("operator: lunch" in row.found) is halted
+    assert row.fix == (f"uv run worker.py resume --mode paper --journal {FOLDER}" if halted else "")
