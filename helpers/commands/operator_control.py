@@ -88,7 +88,8 @@ class OperatorControl:
             self._log.warning(
                 "halted_at_the_start",
                 at_ns=now_ns,
-                why="; ".join(f"{held.cause}: {held.detail}" for held in found),
+                causes=",".join(held.cause for held in found),
+                why="; ".join(held.detail for held in found),
                 resume=resume_command(self._control),
             )
 
