@@ -50,6 +50,8 @@ def a_running_worker() -> Generator[Worker]:
     with Journal.open_run(FOLDER, Mode.PAPER, 10**18, background=True) as journal:
         running = Worker(settings, clock, journal, Venues(), random.Random(1))
         running.begin()
+        clock.advance_to(10**18 + 10**9)
+        running.move_time(clock.now_ns())  # the position supervisor ticks: entries are allowed (I1)
 
         async def hear() -> None:
             async with asyncio.timeout(60):

@@ -90,6 +90,10 @@ def test_no_journal_names_the_folder(tmp_path: Path, capsys: pytest.CaptureFixtu
     """The message says where it looked."""
     assert ask(tmp_path / "nothing") == 2
     assert str(tmp_path / "nothing") in capsys.readouterr().err
+    write(tmp_path / "demo-paper")
+    assert ask(tmp_path) == 2
+    assert f"--journal {tmp_path / 'demo-paper'}" in capsys.readouterr().err
+    (tmp_path / "control_paper.jsonl").write_bytes(b"")  # beside the journals, and none of them
     assert ask(tmp_path) == 2
 
 

@@ -21,6 +21,8 @@ from helpers.domain import (
     FillStatus,
     HaltChanged,
     IntentReason,
+    OperatorAnswered,
+    OperatorVerb,
     OrderState,
     OrderUpdate,
     Rejected,
@@ -28,6 +30,7 @@ from helpers.domain import (
     RuleFailure,
     Side,
     Source,
+    TradingState,
     Unknown,
 )
 from tests.journal_samples import (
@@ -349,6 +352,7 @@ def test_what_bars_a_market_and_what_stopped_entries_is_said() -> None:
         (2.0, SLUG, decision(2.0, Action.HOLD, "quiet")),
         (3.0, "", HaltChanged(state="halted", cause="daily_loss", detail="lost $100.00")),
         (4.0, "", FeedGap(source=Source.BINANCE_PUBLIC, reason="silent")),
+        (4.5, "", OperatorAnswered("halt-1", OperatorVerb.HALT, TradingState.HALTED, "lunch")),
         *bought(5.0),
         (6.0, SLUG, EVERY_BODY[3]),
         (6.0, SLUG, EVERY_BODY[7]),
@@ -364,6 +368,7 @@ def test_what_bars_a_market_and_what_stopped_entries_is_said() -> None:
         "because 1 x quiet",
         "2026-03-28 00:00:03.000 halted: daily_loss, lost $100.00",
         "2026-03-28 00:00:04.000 feed binance.public: silent",
+        "2026-03-28 00:00:04.500 answered halt-1: halted, lunch",
         "WARNING: rows of kinds this version does not know: telepathy 3",
         "WARNING: line 9 is torn",
         "still open, fees so far $0.16",

@@ -37,7 +37,6 @@ from helpers.domain import (
     MarketOpened,
     MarketResolved,
     MarkPrice,
-    OperatorRequest,
     OutcomeTrade,
     PartialDepth,
     PriceSize,
@@ -115,7 +114,6 @@ class Board:
             Connected: _ignore,
             Disconnected: _ignore,
             FastSourceChosen: self._on_fast_source_chosen,
-            OperatorRequest: _ignore,
         }
         self._handlers = handlers
 

@@ -97,7 +97,9 @@ class OperatorControl:
 
     def poll(self, now_ns: int) -> None:
         """Look once: write what waits to be written, hand over what was asked."""
-        if self._save(now_ns) and self._look(now_ns) and self._trouble:
+        # Both, always: whoever cannot write may still hear.
+        saved, looked = self._save(now_ns), self._look(now_ns)
+        if saved and looked and self._trouble:
             self._trouble = ""
             assert self._halts is not None, "begin comes first"
             self._halts.release_entries(HoldCause.CONTROL, now_ns)
