@@ -93,14 +93,17 @@ class FileLease:
         """Return whether the file that was locked still is the one on the disk."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            if not _try_lock(descriptor, TAKEN_TRIES):
-                raise LeaseTakenError(
-                    f"a {self._mode} worker trades here ({self._folder}): "
-                    f"{_read_holder(descriptor)}. Stop it, or use another JOURNAL_DIRECTORY"
-                )
-        except BaseException:
+            locked = _try_lock(descriptor, TAKEN_TRIES)
+            who = "" if locked else _read_holder(descriptor)
+        except OSError:
             os.close(descriptor)
             raise
+        if not locked:
+            os.close(descriptor)
+            raise LeaseTakenError(
+                f"a {self._mode} worker trades here ({self._folder}): {who}. "
+                "Stop it, or use another JOURNAL_DIRECTORY"
+            )
         if not _same_file(descriptor, self._path):
             os.close(descriptor)
             return False

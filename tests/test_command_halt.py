@@ -16,14 +16,14 @@ import pytest
 import worker
 from db.control import ControlLog
 from db.control_state import CauseHeld, ControlRequest
+from db.file_lease import FileLease, is_held
 from db.journal import Journal
-from db.journal_folder import lock_mode, worker_runs
-from db.journal_format import JournalLockedError
 from helpers.clock import SimulatedClock
 from helpers.commands import doctor, flatten
 from helpers.commands.operator_verbs import EXIT_UNANSWERED, ask, tell
 from helpers.commands.trading_worker import Worker
 from helpers.domain import HoldCause, Mode, OperatorVerb
+from helpers.lease import LeaseHolder, LeaseTakenError
 from helpers.settings import Settings, load_settings
 from helpers.venues import Venues
 
@@ -42,10 +42,17 @@ def log_of(mode: Mode, folder: Path = FOLDER) -> ControlLog:
     return ControlLog(folder, mode)
 
 
+def taken() -> FileLease:
+    """Return the lease that a paper worker holds."""
+    lease = FileLease(FOLDER, Mode.PAPER)
+    lease.acquire(LeaseHolder(os.getpid(), "here", "2026-01-01T00:00:00Z"))
+    return lease
+
+
 @contextmanager
 def a_running_worker() -> Generator[Worker]:
     """Run a paper worker without feeds beside the test: its operator's watch is its own."""
-    settings, ended = load_settings(strategy="momentum"), threading.Event()
+    settings, ended, lease = load_settings(strategy="momentum"), threading.Event(), taken()
     clock = SimulatedClock(10**18)
     with Journal.open_run(FOLDER, Mode.PAPER, 10**18, background=True) as journal:
         running = Worker(settings, clock, journal, Venues(), random.Random(1))
@@ -67,6 +74,7 @@ def a_running_worker() -> Generator[Worker]:
             ended.set()
             hearing.join()
             running.close("stopped")
+            lease.release()
 
 
 # --- halt -----------------------------------------------------------------------------------------
@@ -100,15 +108,15 @@ def test_a_worker_that_does_not_answer_is_told_as_such(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """I30: never "ok" on nobody's word; the request stays for the next start."""
-    held = lock_mode(FOLDER, Mode.PAPER)
+    held = taken()
     log = log_of(Mode.PAPER)
     clock, rng = SimulatedClock(10**18), random.Random(1)
     (asked,) = ask([log], OperatorVerb.HALT, "stuck", clock, rng, answer_seconds=0.03)
     assert tell(asked) == EXIT_UNANSWERED == 1
     error = capsys.readouterr().err
     assert "did not answer within" in error
-    assert "paper.lock" in error
-    os.close(held)
+    assert "trader_paper.lock" in error
+    held.release()
     assert log.read().waiting == (asked.request,)
 
 
@@ -116,8 +124,8 @@ def test_a_worker_that_ends_while_it_is_asked_is_waited_for_no_longer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The request then is for the next start, and that is what is said."""
-    held = lock_mode(FOLDER, Mode.PAPER)
-    ending = threading.Timer(0.05, os.close, [held])
+    held = taken()
+    ending = threading.Timer(0.05, held.release)
     ending.start()
     assert worker.main(["halt", "why", "--mode", "paper"]) == 0
     ending.join()
@@ -252,14 +260,14 @@ def test_the_mode_is_typed_at_a_terminal(typed: str, confirmed: bool) -> None:
 
 def test_looking_whether_a_worker_runs_keeps_none_from_starting() -> None:
     """The look holds the lock for an instant; a start tries again (I31: and a second one fails)."""
-    assert not worker_runs(FOLDER, Mode.PAPER)
-    first = lock_mode(FOLDER, Mode.PAPER)
-    assert worker_runs(FOLDER, Mode.PAPER)
-    with pytest.raises(JournalLockedError, match="a paper worker writes in"):
-        lock_mode(FOLDER, Mode.PAPER)
-    looking = threading.Timer(0.005, os.close, [first])
+    assert not is_held(FOLDER, Mode.PAPER)
+    first = taken()
+    assert is_held(FOLDER, Mode.PAPER)
+    with pytest.raises(LeaseTakenError, match="a paper worker trades here"):
+        taken()
+    looking = threading.Timer(0.005, first.release)
     looking.start()
-    os.close(lock_mode(FOLDER, Mode.PAPER))
+    taken().release()
     looking.join()
 
 

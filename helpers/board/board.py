@@ -37,6 +37,7 @@ from helpers.domain import (
     MarketOpened,
     MarketResolved,
     MarkPrice,
+    OperatorRequest,
     OutcomeTrade,
     PartialDepth,
     PriceSize,
@@ -114,6 +115,7 @@ class Board:
             Connected: _ignore,
             Disconnected: _ignore,
             FastSourceChosen: self._on_fast_source_chosen,
+            OperatorRequest: _ignore,
         }
         self._handlers = handlers
 

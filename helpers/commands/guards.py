@@ -40,15 +40,15 @@ class Guards:
         self,
         settings: Settings,
         lease: Lease,
+        remember: Callable[[str], None],
         *,
         limits: WatchLimits | None = None,
-        remember: Callable[[str], None] | None = None,
     ) -> None:
         """Take the lease to hold, and what makes the next start know of a stuck process."""
         self._settings = settings
         self._lease = lease
         self._limits = limits or WatchLimits()
-        self._watchdog = Watchdog(settings.log_directory, remember or _told_only)
+        self._watchdog = Watchdog(settings.log_directory, remember)
         self._signals = StopSignals(lambda: self._watchdog.seconds_left)
         self._stopping = False
         self._holder = LeaseHolder(os.getpid(), socket.gethostname(), utc(RealClock().now_ns()))
@@ -107,7 +107,3 @@ class Guards:
 
 def _sum(one: Callable[[], int], other: Callable[[], int]) -> Callable[[], int]:
     return lambda: one() + other()
-
-
-def _told_only(_why: str) -> None:
-    """Remember nothing: the stacks and the SAFETY line say it."""

@@ -11,8 +11,11 @@ import asyncio
 import random
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Final
 
+from db.control import ControlLog
+from db.control_state import CauseHeld, fitting
 from db.file_lease import FileLease
 from db.journal import Journal, JournalError
 from db.recovery import read_left_behind
@@ -26,7 +29,7 @@ from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.trading_worker import Worker
-from helpers.domain import LedgerError, Mode
+from helpers.domain import HoldCause, LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
 from helpers.lease import LeaseError, LeaseLostError, LeaseTakenError
@@ -40,6 +43,8 @@ EXIT_UNREADABLE: Final = 66
 EXIT_UNAVAILABLE: Final = 69
 EXIT_INTERNAL: Final = 70
 EXIT_LOCKED: Final = 75
+CONTROL_WAIT_SECONDS: Final = 1.0
+"""For another one that writes the control log, within what a stuck process has left to tell."""
 ENDS: Final = {0: "stopped", EXIT_LOCKED: "lease lost"}
 """The last row's reason, by exit code; any other is a failure."""
 
@@ -109,9 +114,11 @@ def with_journal(
     """
     log = logger(Tag.HEALTH)
     folder = settings.journal_directory
+    lease, control = FileLease(folder, mode), ControlLog(folder, mode)
+    remember = partial(_hold_the_next_start, control)
     try:
         with (
-            Guards(settings, FileLease(folder, mode), limits=limits) as guards,
+            Guards(settings, lease, remember, limits=limits) as guards,
             Journal.open_run(folder, mode, started_ns, background=True) as journal,
         ):
             guards.name_run(journal.run.name)
@@ -125,6 +132,12 @@ def with_journal(
     except (LeaseError, JournalError, TapeError, LedgerError) as error:
         log.error("journal_unusable", why=str(error))
         return EXIT_INTERNAL
+
+
+def _hold_the_next_start(control: ControlLog, why: str) -> None:
+    # Called by the watchdog of a process that is stuck: nobody looks at a clock of the loop then.
+    held = CauseHeld(HoldCause.WATCHDOG, fitting(why), RealClock().now_ns())
+    control.append(held, wait_seconds=CONTROL_WAIT_SECONDS)
 
 
 def supervise(

@@ -94,6 +94,9 @@ def test_a_strategy_that_sleeps_ends_the_process_with_70_and_every_stack(tmp_pat
     assert "in decide_asleep" in stacks
     assert "in _grid_step" in stacks
     assert stacks.count("most recent call first") >= 3  # the loop's, the journal's, its own
+    with worker(tmp_path) as next_one:
+        halted = next_one.wait_for("halted_at_the_start")
+    assert (halted["causes"], halted["why"]) == ("watchdog", tripped["why"])
 
 
 def test_a_process_that_was_stopped_for_a_while_goes_on(tmp_path: Path) -> None:
