@@ -278,5 +278,5 @@ def test_the_doctor_names_a_standing_halt_and_what_ends_it(halted: bool) -> None
         log_of(Mode.PAPER).append(ControlRequest("halt-1", 10**18, OperatorVerb.HALT, "lunch"))
     row = asyncio.run(doctor.halts_row(load_settings()))
     assert row.state == ("failed" if halted else "ok")
-    assert ("operator: lunch" in row.found) is halted
+    assert (row.found.startswith("paper: operator since") and "lunch" in row.found) is halted
     assert row.fix == (f"uv run worker.py resume --mode paper --journal {FOLDER}" if halted else "")

@@ -200,7 +200,11 @@ def tell(asked: Asked) -> int:
 
 def standing_lines(held: Iterable[CauseHeld]) -> tuple[str, ...]:
     """Return a line for each halt that stands: its cause, since when, and why."""
-    return tuple(f"{one.cause} since {_moment(one.at_ns)}: {clean(one.detail)}" for one in held)
+    return tuple(
+        f"{one.cause} since {_moment(one.at_ns)}: "
+        + clean(one.detail.removeprefix(f"{one.cause}: "))
+        for one in held
+    )
 
 
 def _moment(at_ns: int) -> str:
