@@ -44,6 +44,8 @@ class ControlAnswer(Message, frozen=True, tag_field="entry", tag="answer"):
     trading: TradingState
     detail: str
     run: str
+    done: bool = True
+    """False where another answer follows: positions are still being closed."""
 
 
 class CauseHeld(Message, frozen=True, tag_field="entry", tag="held"):

@@ -78,7 +78,8 @@ class HaltControl:
                 HoldCause.OPERATOR, detail, now_ns, lasting=False, request_id=request.request_id
             )
         state, reason = self._halts.state, self._halts.reason
-        answer = OperatorAnswered(request.request_id, request.verb, state, reason)
+        done = request.verb is not OperatorVerb.FLATTEN
+        answer = OperatorAnswered(request.request_id, request.verb, state, reason, done=done)
         self._outlet.write(now_ns, "", answer)
         self._outlet.commit()
 

@@ -50,8 +50,11 @@ def taken() -> FileLease:
 
 
 @contextmanager
-def a_running_worker() -> Generator[Worker]:
-    """Run a paper worker without feeds beside the test: its operator's watch is its own."""
+def a_running_worker(*, moves: bool = True) -> Generator[Worker]:
+    """Run a paper worker without feeds beside the test: its operator's watch is its own.
+
+    One that does not move hears, and does nothing more: its time stands still.
+    """
     settings, ended, lease = load_settings(strategy="momentum"), threading.Event(), taken()
     clock = SimulatedClock(10**18)
     with Journal.open_run(FOLDER, Mode.PAPER, 10**18, background=True) as journal:
@@ -64,6 +67,9 @@ def a_running_worker() -> Generator[Worker]:
             async with asyncio.timeout(60):
                 while not ended.is_set():
                     running.hear_operator()
+                    if moves:
+                        clock.advance_to(clock.now_ns() + 10**7)
+                        running.move_time(clock.now_ns())
                     await asyncio.sleep(0.01)
 
         hearing = threading.Thread(target=asyncio.run, args=(hear(),))
@@ -237,7 +243,17 @@ def test_flatten_asks_for_the_mode(capsys: pytest.CaptureFixture[str]) -> None:
         assert running.entries_stopped == "operator: flatten"
     out = capsys.readouterr().out
     assert "paper: acknowledged by run" in out
-    assert "exit_flat" in out
+    assert "paper: flat after" in out
+
+
+def test_flatten_says_when_positions_are_still_being_closed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """I30: a first answer is not the end; whoever waits is told that it goes on, never "flat"."""
+    monkeypatch.setattr(flatten, "FLAT_SECONDS", 0.1)
+    with a_running_worker(moves=False):
+        assert worker.main(["flatten", "--yes-I-mean", "paper"]) == EXIT_UNANSWERED
+    assert "paper: not flat after 0 s. A running worker goes on" in capsys.readouterr().err
 
 
 class Terminal(io.StringIO):

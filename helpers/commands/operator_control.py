@@ -138,8 +138,9 @@ class OperatorControl:
     def write(self, at_ns: int, market: str, body: Body) -> None:  # noqa: ARG002
         """Append a latched halt, its end, or an answer; durable when this returns, or told so."""
         if isinstance(body, OperatorAnswered):
+            words = fitting(body.detail)
             entry = ControlAnswer(
-                body.request_id, at_ns, body.verb, body.trading, fitting(body.detail), self._run
+                body.request_id, at_ns, body.verb, body.trading, words, self._run, body.done
             )
         elif isinstance(body, HaltChanged) and HoldCause(body.cause).latched:
             if self._restoring:

@@ -3,8 +3,9 @@
 Nothing a halt needs can refuse it: no key, no armed wallet, no complete settings. Must not: say
 that something was done before the worker itself said so (I30).
 
-Exit codes of the three: 0 done; 1 a worker runs and did not answer; 2 usage, or not confirmed;
-69 `flatten` while no worker runs; 70 the control log cannot be read or written; 78 settings.
+Exit codes of the three: 0 done; 1 a worker runs and did not answer, or is not flat yet; 2 usage, or
+not confirmed; 69 `flatten` while no worker runs; 70 the control log cannot be read or written; 78
+settings.
 """
 
 from __future__ import annotations

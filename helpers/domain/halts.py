@@ -114,3 +114,6 @@ class OperatorAnswered(Message, frozen=True):
     verb: OperatorVerb
     trading: TradingState
     detail: str
+    done: bool = True
+    """False for the first answer to ``flatten``: another one follows when nothing is left to sell.
+    """
