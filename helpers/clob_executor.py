@@ -24,6 +24,7 @@ from helpers.clob.messages import (
 )
 from helpers.clock import Clock
 from helpers.domain import (
+    MICROS,
     NS_PER_MS,
     NS_PER_SECOND,
     Approved,
@@ -31,6 +32,7 @@ from helpers.domain import (
     BookSnapshot,
     ExecutionEvent,
     FeedEvent,
+    Fill,
     Market,
     OrderIntent,
     OrderSigned,
@@ -206,8 +208,13 @@ class ClobExecutor:
         return ()
 
     def markets_with_orders(self) -> frozenset[str]:
-        """Return the slugs in which an order of ours is alive."""
-        return self._orders.markets()
+        """Return the slugs in which an order of ours is alive, or its end not told yet.
+
+        An answer can come while the engine is at an earlier moment: the order is over then, and
+        its fill not booked, and the market would look free for a second entry (I22).
+        """
+        untold = {_market_of(event) for _, event in self._inbox}
+        return self._orders.markets() | untold if untold else self._orders.markets()
 
     def markets_unknown(self) -> frozenset[str]:
         """Return the slugs in which an order's outcome is unknown."""
@@ -224,8 +231,13 @@ class ClobExecutor:
         return self._sellable.get(token)
 
     def pending_entry_micros(self, market: str) -> int:
-        """Return the notional of entries in flight in a market."""
-        return self._orders.pending_entry_micros(market)
+        """Return the notional of entries in flight in a market, fills not told yet included."""
+        untold = sum(
+            event.shares_micros * event.price_micros // MICROS
+            for _, event in self._inbox
+            if isinstance(event, Fill) and event.opens and event.market == market
+        )
+        return self._orders.pending_entry_micros(market) + untold
 
     # --- The venue's side -----------------------------------------------------------------------
 
@@ -315,6 +327,10 @@ class ClobExecutor:
 
 def _never_sent(intent: OrderIntent, reason: str, at_ns: int) -> Rejected:
     return Rejected(intent.intent_id, "", f"never sent: {reason}", at_ns)
+
+
+def _market_of(event: ExecutionEvent) -> str:
+    return event.intent_id.split("/", 1)[0]
 
 
 def _nobody() -> None:

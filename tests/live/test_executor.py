@@ -26,10 +26,13 @@ from helpers.domain import (
     Accepted,
     Approved,
     Body,
+    Fill,
+    FillStatus,
     OrderIntent,
     OrderSigned,
     OrderStyle,
     OrderUpdate,
+    Outcome,
     Rejected,
     Side,
     TickSize,
@@ -151,6 +154,36 @@ async def test_an_intent_is_taken_once() -> None:
         executor.submit(approved(wanted()), MARKET)
         with pytest.raises(ValueError, match="submitted before"):
             executor.submit(approved(wanted()), MARKET)
+
+
+def test_a_market_is_not_free_before_the_engine_heard_how_its_order_ended() -> None:
+    """I22: a fill told while the engine is at an earlier moment let a second entry through."""
+    executor = Outside().executor
+    fill = Fill(
+        trade_id="t1",
+        order_id="0x01",
+        intent_id=f"{MARKET.slug}/1/up/BUY",
+        market=MARKET.slug,
+        outcome=Outcome.UP,
+        side=Side.BUY,
+        shares_micros=10 * MICROS,
+        price_micros=560_000,
+        fee_micros=0,
+        status=FillStatus.MATCHED,
+        maker=True,
+        opens=True,
+        deadline_ns=0,
+        at_ns=NOW_NS + 30,
+    )
+    executor.deliver((fill,), NOW_NS + 30)
+    assert executor.advance(NOW_NS + 20) == []
+    assert executor.markets_with_orders() == {MARKET.slug}
+    cost = fill.shares_micros * fill.price_micros // MICROS
+    assert executor.pending_entry_micros(MARKET.slug) == cost > 0
+    assert executor.pending_entry_micros("another") == 0
+    assert executor.advance(NOW_NS + 30) == [fill]
+    assert executor.markets_with_orders() == frozenset()
+    assert executor.pending_entry_micros(MARKET.slug) == 0
 
 
 async def test_what_breaks_the_venues_rules_is_never_signed() -> None:
