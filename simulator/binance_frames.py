@@ -70,7 +70,13 @@ class _Symbol:
 class FuturesFrames:
     """USD-M ``/public`` and ``/market`` frames of some assets."""
 
-    def __init__(self, assets: Sequence[Asset], kinds: Sequence[str] = FUTURES_KINDS) -> None:
+    def __init__(
+        self,
+        assets: Sequence[Asset],
+        kinds: Sequence[str] = FUTURES_KINDS,
+        depth_interval_ns: int = DEPTH_INTERVAL_NS,
+    ) -> None:
+        self._depth_interval_ns = depth_interval_ns
         self._symbols = {asset: _Symbol(asset) for asset in assets}
         self._kinds = frozenset(kinds)
         self._depth_due_ns = 0
@@ -112,7 +118,7 @@ class FuturesFrames:
     def due(self, at_ns: int) -> Iterator[Frame]:
         """Yield what the venue sends by its own clock up to a moment."""
         if "depth20@100ms" in self._kinds and at_ns >= self._depth_due_ns:
-            self._depth_due_ns = (at_ns // DEPTH_INTERVAL_NS + 1) * DEPTH_INTERVAL_NS
+            self._depth_due_ns = (at_ns // self._depth_interval_ns + 1) * self._depth_interval_ns
             yield from (self._depth(at_ns, s) for s in self._symbols.values() if s.quote)
         if "markPrice@1s" in self._kinds and at_ns >= self._mark_due_ns:
             self._mark_due_ns = (at_ns // NS_PER_SECOND + 1) * NS_PER_SECOND

@@ -17,11 +17,18 @@ from typing import Final
 
 from helpers.clob.eip712 import OrderSigner
 from helpers.clock import Clock
-from helpers.domain import Asset
+from helpers.domain import MICROS, Asset, Message
 from helpers.venues import Venues
 from simulator.accounts import Credentials
 from simulator.actions import FastQuote, FastTrade, ReferenceTick
-from simulator.binance_frames import CoinbaseFrames, FuturesFrames, SpotFrames
+from simulator.binance_frames import (
+    DEPTH_INTERVAL_NS,
+    CoinbaseFrames,
+    FuturesFrames,
+    SpotFrames,
+)
+from simulator.exchange_messages import ExchangeSettings
+from simulator.fast_flow import DEFAULT_QUOTES_PER_SECOND, DEFAULT_TRADES_PER_SECOND
 from simulator.faults import Fault, FaultSchedule
 from simulator.market_model import ModelSettings
 from simulator.servers.binance import FastVenues
@@ -36,6 +43,21 @@ HISTORY_MINUTES: Final = 90
 """Candles for a client's warm-up: its hour of returns and a half to spare."""
 
 
+class ServedSettings(Message, frozen=True):
+    """How busy a served world is; less of what nobody looks at makes long runs cheap."""
+
+    step_seconds: float = STEP_SECONDS
+    quotes_per_second: float = DEFAULT_QUOTES_PER_SECOND
+    """Mean rate of one perpetual's quotes beside those that every move of the price brings."""
+    trades_per_second: float = DEFAULT_TRADES_PER_SECOND
+    quietness: float = 1.0
+    """Of the traders in the background (``ModelSettings``)."""
+    depth_interval_ns: int = DEPTH_INTERVAL_NS
+    """Between two depth frames of a perpetual: most of the bytes, and no feature reads them."""
+    wallet_micros: int = 1_000 * MICROS
+    exchange: ExchangeSettings = ExchangeSettings()
+
+
 class ServedWorld:
     """A world, the servers of its venues, and a wallet with an API key."""
 
@@ -47,13 +69,18 @@ class ServedWorld:
         window_seconds: Sequence[int],
         faults: Sequence[Fault] = (),
         signer: OrderSigner | None = None,
+        served: ServedSettings = ServedSettings(),
     ) -> None:
         """Draw the history; raise ``ValueError`` for a window length that is not simulated."""
         self._clock = clock
+        self._step_seconds = served.step_seconds
         self.schedule = FaultSchedule(faults, seed, DEFAULT_START_NS, clock.now_ns)
         model = ModelSettings(
             assets=tuple(assets),
             window_seconds=tuple(window_seconds),
+            quotes_per_second=served.quotes_per_second,
+            trades_per_second=served.trades_per_second,
+            quietness=served.quietness,
             warm_up_minutes=HISTORY_MINUTES,
         )
         self.world = World(
@@ -61,6 +88,8 @@ class ServedWorld:
             WorldSettings(
                 start_ns=DEFAULT_START_NS,
                 model=model,
+                exchange=served.exchange,
+                wallet_micros=served.wallet_micros,
                 wallet_signer=signer.address if signer else "",
                 wallet_address=signer.wallet if signer else "",
                 wallet_type=signer.signature_type if signer else 0,
@@ -71,7 +100,7 @@ class ServedWorld:
         )
         self.fast = FastVenues(clock.now_ns, self.advance, self.world.candles, self.schedule)
         self._world_faults = WorldFaults(self.schedule, self.world.exchange)
-        self._futures = FuturesFrames(assets)
+        self._futures = FuturesFrames(assets, depth_interval_ns=served.depth_interval_ns)
         self._spot = SpotFrames(assets)
         self._coinbase = CoinbaseFrames(assets)
         self.world.on_exchange_events = self.polymarket.publish
@@ -109,7 +138,7 @@ class ServedWorld:
             self.advance()
             self.fast.futures.retire_old()
             self.fast.coinbase.close_idle()
-            await asyncio.sleep(STEP_SECONDS)
+            await asyncio.sleep(self._step_seconds)
 
     def advance(self) -> None:
         """Let everything up to now happen, and send what the venues send by their own clock."""

@@ -46,6 +46,11 @@ TOO_EARLY: Final = 425
 TOO_MANY: Final = 429
 UNAVAILABLE: Final = 503
 SLOW_CONSUMER: Final = 4002
+STRANGE_FRAME: Final = (
+    '{"event_type":"from_the_future","type":"from_the_future",'
+    '"stream":"btcusdt@fromTheFuture","data":{"e":"fromTheFuture","s":"BTCUSDT"}}'
+)
+"""Unknown on every socket of the venues, and sound JSON."""
 SOURCE_SURFACES: Final = {
     Source.BINANCE_PUBLIC: Surface.BINANCE_SOCKET,
     Source.BINANCE_MARKET: Surface.BINANCE_SOCKET,
@@ -73,6 +78,8 @@ class FaultKind(enum.StrEnum):
     REORDER = "reorder"
     """A frame comes after the next one of its connection."""
     DUPLICATE = "duplicate"
+    STRANGE = "strange"
+    """A frame of a kind that no client knows comes before the real one (invariant 12)."""
     LATE = "late"
     """Frames and answers come ``delay_seconds`` late; the request was carried out in time."""
     ERROR_AFTER = "error_after"
@@ -232,6 +239,8 @@ class FaultSchedule:
                 return Deliver()
             case FaultKind.DUPLICATE:
                 return Deliver((payload, payload))
+            case FaultKind.STRANGE:
+                return Deliver((STRANGE_FRAME, payload)) if "_socket:" in kind else None
             case FaultKind.LATE:
                 return Deliver((payload,), round(fault.delay_seconds * NS_PER_SECOND))
             case FaultKind.ERROR_AFTER:

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from helpers.domain import NS_PER_SECOND, Asset, Candle, Market, Message, Outcome
 from simulator.actions import (
     Action,
@@ -66,6 +68,8 @@ class ModelSettings(Message, frozen=True):
     quotes_per_second: float = DEFAULT_QUOTES_PER_SECOND
     """Mean rate of one perpetual's quotes; thinned (see ``fast_flow``)."""
     trades_per_second: float = DEFAULT_TRADES_PER_SECOND
+    quietness: float = 1.0
+    """Background traders pause so many times longer when nothing hurries them; 1 is as recorded."""
     warm_up_minutes: int = 60
     """Price history drawn before the start, for a client's warm-up candles."""
 
@@ -287,7 +291,8 @@ class MarketModel:
         opens_ns = window_start_ns(now_ns, length)
         market = market_facts(self._seed, asset, length, opens_ns)
         strike = self._settling_price(row, length, opens_ns)
-        maker_profile = MAKER_PROFILES[length]
+        quietness = self._settings.quietness
+        maker_profile = _quieter(MAKER_PROFILES[length], quietness)
         fair = FairValue(market, strike, state.seen, state.reference, maker_profile.caution)
         running = _RunningWindow(market, strike, row, fair)
         key = (list(Asset).index(asset), length, opens_ns // NS_PER_SECOND)
@@ -296,7 +301,7 @@ class MarketModel:
         running.takers = TakerFlow(
             market,
             TAKER_PROFILES[length],
-            ASSET_PROFILES[asset].takes_per_second,
+            ASSET_PROFILES[asset].takes_per_second / quietness,
             Draws(random_stream(self._seed, 7, *key)),
         )
         self._running[row, length] = running
@@ -329,6 +334,14 @@ class MarketModel:
         due_ns = min(now_ns + running.maker.gap_ns, moves_ns, max(noise.due_ns, now_ns + 1))
         self._schedule_maker(due_ns, running)
         return action
+
+
+def _quieter(profile: MakerProfile, quietness: float) -> MakerProfile:
+    return msgspec.structs.replace(
+        profile,
+        calm_gap_seconds=profile.calm_gap_seconds * quietness,
+        refit_gap_seconds=profile.refit_gap_seconds * quietness,
+    )
 
 
 def _moment(event: TimedAction) -> int:

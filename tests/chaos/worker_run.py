@@ -1,0 +1,324 @@
+"""One seeded run of the whole worker against the simulated venues, on simulated time.
+
+Real HTTP and WebSocket traffic, the worker's own feeds, journal, supervision and stop; it is killed
+and started again while the world lives on, told to halt and to resume, and everything goes wrong
+that DESIGN section 6 lists. What must hold afterwards is in ``tests.chaos.invariants``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from db.journal_reading import read_journal
+from db.recovery import read_left_behind
+from db.records import Record
+from helpers import logs
+from helpers.clob.account import AccountDone, AccountOutcome, AccountUnknown
+from helpers.commands.live_side import LiveSide
+from helpers.commands.run import leaves
+from helpers.domain import NS_PER_SECOND, Mode, OperatorRequest, OperatorVerb
+from helpers.feeds.probe import NoFastMarket
+from helpers.settings import Settings
+from simulator.demo_world import ServedWorld
+from simulator.exchange_messages import ExchangeEvent
+from simulator.simulated_loop import LoopClock, SimulatedLoop
+from simulator.world_settings import DEFAULT_START_NS, WALLET
+from tests.chaos.taps import (
+    JournalTap,
+    Killed,
+    VenueTap,
+    WatchedJournal,
+    WatchedWorker,
+    WireTap,
+)
+from tests.chaos.worker_plan import ASSETS, MINUTES, WINDOWS_SECONDS, Life, Plan, draw_plan
+from tests.chaos.worker_plan import settings_of as settings_of_plan
+
+REST_SECONDS: Final = 12.0
+"""From the last halt to the stop: a trade settles within seconds, an exit is tried again."""
+CLAIM_SECONDS: Final = 180.0
+"""Longest wait for pay-outs at the end: one that nobody answered is looked for a minute later."""
+STOP_SECONDS: Final = 60.0
+REPLAY: Final = "uv run python -m tests.chaos.worker --seed {} --runs 1 --minutes {:g} --verbose"
+
+
+class LifeSeen(NamedTuple):
+    """One worker process and what it left."""
+
+    worker: WatchedWorker
+    live: LiveSide | None
+    run: Path
+    started_ns: int
+    ended_ns: int
+    killed: bool
+    told: tuple[OperatorRequest, ...]
+    tasks_left: tuple[str, ...]
+
+
+class Evidence(NamedTuple):
+    """Everything the invariants are judged by."""
+
+    plan: Plan
+    settings: Settings
+    lives: tuple[LifeSeen, ...]
+    records: tuple[tuple[Record, ...], ...]
+    """Of each life, read back from its folder."""
+    served: ServedWorld
+    journals: JournalTap
+    venue: VenueTap
+    folder: Path
+    tasks_left: tuple[str, ...]
+
+
+class Played(NamedTuple):
+    """What a run came to, for people."""
+
+    seed: int
+    market_hours: float
+    rows: int
+    entries: int
+    exits: int
+    fills: int
+    lives: int
+    killed: int
+    live: bool
+    faults: Counter[str]
+    violations: tuple[str, ...]
+    """Name of the invariant and what was found."""
+
+
+class WorkerRun:
+    """The venues, and one worker after the other."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.loop = SimulatedLoop()
+        self.clock = LoopClock(self.loop, DEFAULT_START_NS)
+        self._rng = random.Random(f"worker run/{plan.seed}")
+        self.served = ServedWorld(
+            plan.seed,
+            self.clock,
+            ASSETS,
+            WINDOWS_SECONDS,
+            plan.faults,
+            plan.signer if plan.live else None,
+            plan.served,
+        )
+        key = self.served.credentials()
+        keys = (key.api_key, key.secret, key.passphrase)
+        self.settings = settings_of_plan(plan, folder, keys)
+        self.mode = Mode.LIVE if plan.live else Mode.PAPER
+        self.wire = WireTap()
+        self.journals = JournalTap(self.wire)
+        self.venue = VenueTap(self.served.world.exchange, self.journals)
+        self._publish = self.served.world.on_exchange_events
+        self.served.world.on_exchange_events = self._hear
+        self.lives: list[LifeSeen] = []
+        self._worker: WatchedWorker | None = None
+        self._told: list[OperatorRequest] = []
+        self._tasks_left: tuple[str, ...] = ()
+
+    def _hear(self, events: Sequence[ExchangeEvent]) -> None:
+        self.venue.note(events)
+        if self._publish is not None:
+            self._publish(events)
+
+    async def play(self) -> None:
+        """Trade through the faults, life after life, and stop in order at the end."""
+        await self.served.start()
+        beside = [self.loop.create_task(self.served.drive())]
+        beside += [self.loop.create_task(self._operate())]
+        try:
+            for number, life in enumerate(self.plan.lives, 1):
+                await self._live(life, last=number == len(self.plan.lives))
+                await asyncio.sleep(life.pause_seconds)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await self.served.stop()
+        mine = asyncio.current_task()
+        self._tasks_left = tuple(repr(t) for t in asyncio.all_tasks() if t is not mine)
+
+    def evidence(self) -> Evidence:
+        """Return what the invariants are judged by."""
+        return Evidence(
+            self.plan,
+            self.settings,
+            tuple(self.lives),
+            tuple(tuple(read_journal(life.run)) for life in self.lives),
+            self.served,
+            self.journals,
+            self.venue,
+            self.folder,
+            self._tasks_left,
+        )
+
+    # --- One process ----------------------------------------------------------------------------
+
+    async def _live(self, life: Life, *, last: bool) -> None:
+        started_ns = self.clock.now_ns()
+        journal = WatchedJournal.open_run(
+            self.settings.journal_directory, self.mode, started_ns, background=True
+        )
+        journal.watch(
+            self.journals, life.row if life.ending == "row" else 0, before_row=life.before_row
+        )
+        worker, live = self._process(journal)
+        self._worker, self._told = worker, []
+        running = self.loop.create_task(worker.run())
+        seconds = max(life.seconds, self.plan.seconds - self.loop.time()) if last else life.seconds
+        await asyncio.wait((running,), timeout=seconds)
+        if life.ending == "instant" and not running.done():
+            self._kill(journal)
+        elif not running.done():
+            await self._stop(worker, live, running, last=last)
+        self._worker = None
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        if not journal.dead:
+            self._require_sound(running)
+            worker.close("stopped")
+        killed = journal.dead
+        journal.bury()
+        seen = LifeSeen(
+            worker,
+            live,
+            journal.run,
+            started_ns,
+            self.clock.now_ns(),
+            killed,
+            tuple(self._told),
+            _tasks_of_ours(),
+        )
+        self.lives.append(seen)
+
+    def _process(self, journal: WatchedJournal) -> tuple[WatchedWorker, LiveSide | None]:
+        """Build what a start builds (``helpers.commands.run``)."""
+        rng = random.Random(f"process/{self.plan.seed}/{len(self.lives)}")
+        venues, live = self.served.venues(), None
+        if self.plan.live:
+            signer = self.plan.signer
+            left = read_left_behind(self.settings.journal_directory, Mode.LIVE, signer.wallet)
+            live = LiveSide(
+                self.settings, signer, self.clock, venues, rng, left, self._redeem, self._merge
+            )
+        worker = WatchedWorker(self.settings, self.clock, journal, venues, rng, live)
+        worker.wire = self.wire
+        return worker, live
+
+    def _kill(self, journal: WatchedJournal) -> None:
+        try:
+            journal.die()
+        except Killed:
+            return
+
+    async def _stop(
+        self,
+        worker: WatchedWorker,
+        live: LiveSide | None,
+        running: asyncio.Task[None],
+        *,
+        last: bool,
+    ) -> None:
+        """End a process as SIGTERM does; the last one after a while without entries."""
+        if last:
+            # The end must be exact: nothing under way, everything won paid out.
+            self._say(OperatorVerb.HALT)
+            await asyncio.wait((running,), timeout=REST_SECONDS)
+            until = self.loop.time() + CLAIM_SECONDS
+            while live is not None and live.claims.owed() and self.loop.time() < until:
+                await asyncio.wait((running,), timeout=1.0)
+        worker.stop("the run is over")
+        await asyncio.wait((running,), timeout=STOP_SECONDS)
+        assert running.done(), "a stop takes no longer than a platform waits"
+
+    @staticmethod
+    def _require_sound(running: asyncio.Task[None]) -> None:
+        """Raise what ended a process, unless it is what the platform starts it again for."""
+        error = None if running.cancelled() else running.exception()
+        if error is None:
+            return
+        group = error if isinstance(error, BaseExceptionGroup) else None
+        for leaf in leaves(group) if group is not None else (error,):
+            if not isinstance(leaf, NoFastMarket):
+                raise leaf
+
+    # --- The operator, and the wallet's relayer -------------------------------------------------
+
+    async def _operate(self) -> None:
+        for word in self.plan.words:
+            await asyncio.sleep(max(0.0, word.at_seconds - self.loop.time()))
+            self._say(word.verb)
+
+    def _say(self, verb: OperatorVerb) -> None:
+        if self._worker is None:
+            return
+        now_ns = self.clock.now_ns()
+        request = OperatorRequest(f"{verb}-{now_ns}", verb, "chaos", now_ns)
+        self._told.append(request)
+        try:
+            self._worker.on_worker_event(request)
+        except Killed:
+            return  # its process died at one of the rows of the answer
+
+    async def _redeem(self, condition_id: str) -> AccountOutcome:
+        """Redeem as the relayer would: mostly it works, sometimes nobody knows."""
+        await asyncio.sleep(1.0)
+        if self._rng.random() < 0.8:
+            self.served.world.exchange.redeem(WALLET, condition_id, self.clock.now_ns())
+        if self._rng.random() < 0.3:
+            return AccountUnknown("no answer")
+        return AccountDone("0xredeem", "submitted")
+
+    async def _merge(self, condition_id: str) -> AccountOutcome:
+        """Merge every pair, as the relayer would; sometimes nothing comes of it."""
+        await asyncio.sleep(1.0)
+        exchange = self.served.world.exchange
+        listing = exchange.market(condition_id).listing
+        account = exchange.accounts.get(WALLET)
+        pairs = min(account.free_micros(t) for t in (listing.up_token, listing.down_token))
+        if self._rng.random() < 0.8 and pairs > 0:
+            exchange.merge(WALLET, condition_id, pairs, self.clock.now_ns())
+        return AccountDone("0xmerge", "submitted")
+
+
+def _tasks_of_ours() -> tuple[str, ...]:
+    """Name the tasks that run the worker's own code."""
+    found = (task for task in asyncio.all_tasks() if not task.done())
+    codes = [(task, getattr(task.get_coro(), "cr_code", None)) for task in found]
+    return tuple(repr(t) for t, code in codes if code and "/helpers/" in code.co_filename)
+
+
+def play(seed: int, minutes: float = MINUTES) -> tuple[Played, Evidence]:
+    """Play a seed to its end and judge it; the evidence's folder is gone by then."""
+    # Here, because the invariants read what this module describes.
+    from tests.chaos.invariants import played
+
+    folder = Path(tempfile.mkdtemp(prefix="chaos-worker-"))
+    plan = draw_plan(seed, minutes)
+    run = WorkerRun(plan, folder)
+    lines = logs.configure(
+        clock=run.clock,
+        level=run.settings.log_level,
+        json_lines=True,
+        directory=run.settings.log_directory,
+        secrets=run.settings.secrets(),
+        quiet=True,
+    )
+    try:
+        with asyncio.Runner(loop_factory=lambda: run.loop) as runner:
+            runner.run(run.play())
+        evidence = run.evidence()
+        return played(evidence), evidence
+    finally:
+        lines.close()
+        shutil.rmtree(folder)
