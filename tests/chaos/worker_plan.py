@@ -241,7 +241,7 @@ def _words(rng: random.Random, until: float, *, strict: bool) -> tuple[Word, ...
     words: list[Word] = []
     at = rng.uniform(WARM_SECONDS, 120.0)
     while at < until:
-        words.append(Word(at, OperatorVerb.HALT))
+        words.append(Word(at, rng.choice((OperatorVerb.HALT, OperatorVerb.FLATTEN))))
         at += rng.uniform(5.0, 30.0)
         words.append(Word(at, OperatorVerb.RESUME))
         at += rng.uniform(60.0, 200.0)
@@ -257,6 +257,7 @@ def _overrides(rng: random.Random, seed: int, *, strict: bool) -> dict[str, Any]
         "maker_lifetime_seconds": rng.choice((2, 8)),
         "trade_size": rng.choice((12, 40)),
         "slippage_ticks": rng.choice((0, 0, 2)),
+        "flatten_on_stop": rng.random() < 0.3,
         "maximum_position_age_seconds": rng.choice((20, 840)),
     }
     if strict:

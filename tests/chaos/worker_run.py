@@ -21,7 +21,9 @@ from db.recovery import read_left_behind
 from db.records import Record
 from helpers import logs
 from helpers.clob.account import AccountDone, AccountOutcome, AccountUnknown
+from helpers.commands.composition import TradingSide
 from helpers.commands.live_side import LiveSide
+from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.run import leaves
 from helpers.domain import NS_PER_SECOND, Mode, OperatorRequest, OperatorVerb
 from helpers.feeds.probe import NoFastMarket
@@ -204,14 +206,18 @@ class WorkerRun:
     def _process(self, journal: WatchedJournal) -> tuple[WatchedWorker, LiveSide | None]:
         """Build what a start builds (``helpers.commands.run``)."""
         rng = random.Random(f"process/{self.plan.seed}/{len(self.lives)}")
-        venues, live = self.served.venues(), None
-        if self.plan.live:
-            signer = self.plan.signer
-            left = read_left_behind(self.settings.journal_directory, Mode.LIVE, signer.wallet)
-            live = LiveSide(
-                self.settings, signer, self.clock, venues, rng, left, self._redeem, self._merge
+        settings, venues, signer = self.settings, self.served.venues(), self.plan.signer
+        whose = signer.wallet if self.plan.live else PAPER_WALLET
+        left = read_left_behind(settings.journal_directory, self.mode, whose)
+        side: TradingSide
+        live: LiveSide | None = None
+        if not self.plan.live:
+            side = PaperSide(settings, self.clock, left)
+        else:
+            side = live = LiveSide(
+                settings, signer, self.clock, venues, rng, left, self._redeem, self._merge
             )
-        worker = WatchedWorker(self.settings, self.clock, journal, venues, rng, live)
+        worker = WatchedWorker(settings, self.clock, journal, venues, rng, side)
         worker.wire = self.wire
         return worker, live
 
@@ -232,7 +238,7 @@ class WorkerRun:
         """End a process as SIGTERM does; the last one after a while without entries."""
         if last:
             # The end must be exact: nothing under way, everything won paid out.
-            self._say(OperatorVerb.HALT)
+            self._say(self._rng.choice((OperatorVerb.HALT, OperatorVerb.FLATTEN)))
             await asyncio.wait((running,), timeout=REST_SECONDS)
             until = self.loop.time() + CLAIM_SECONDS
             while live is not None and live.claims.owed() and self.loop.time() < until:

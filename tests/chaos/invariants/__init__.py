@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from helpers.domain import NS_PER_SECOND, MarketSeen
+from helpers.domain import NS_PER_SECOND, MarketSeen, Mode
 from tests.chaos.invariants import books, entries, orders, told
 from tests.chaos.invariants.fold import Fold, fold_of
 from tests.chaos.worker_run import Evidence, Played
@@ -71,7 +71,7 @@ def violations_of(run: Evidence, fold: Fold) -> tuple[str, ...]:
 
 def played(run: Evidence) -> Played:
     """Judge a run, and return what it came to."""
-    fold = fold_of(run.records)
+    fold = fold_of(Mode.LIVE if run.plan.live else Mode.PAPER, run.records)
     struck = {kind.value: n for kind, n in run.served.schedule.counts.items() if n}
     fills = sum(record.kind == "fill" for records in run.records for record in records)
     return Played(

@@ -1,8 +1,8 @@
 """Journal rows folded into what was so at every verdict, by arithmetic of its own.
 
 Nothing of the worker's own sums is used: shares come from trades, money at risk from prices paid,
-what holds entries from the rows that say so. Rows of a live run's later lives go on where the
-earlier ones ended; each paper run begins anew, as the worker does.
+what holds entries from the rows that say so. The rows of a later life go on where those of the
+earlier one ended, as the worker does.
 """
 
 from __future__ import annotations
@@ -178,25 +178,17 @@ class Fold:
         self._compared = False
         self._sent: deque[int] = deque()
 
-    def life(self, number: int, records: Iterable[Record]) -> None:
+    def life(self, number: int, mode: Mode, records: Iterable[Record]) -> None:
         """Take the rows of one process."""
-        self._held.clear()
+        # Held without a row of its own until the supervisor has looked (I1).
+        self._held = {HoldCause.SUPERVISOR: None}
         self._sent.clear()
-        self._compared = False
-        first = True
-        for record in records:
-            if first:
-                self._begin(record.mode)
-                first = False
-            self._row(number, record)
-
-    def _begin(self, mode: Mode) -> None:
-        if mode is not Mode.LIVE:
-            self.books, self._compared = Books(), True
-            return
+        self._compared = mode is not Mode.LIVE
         for order in self.books.orders.values():
             # Its process died between approval and signature: nothing was ever sent.
-            order.over = order.over or not order.order_id
+            order.over = order.over or (mode is Mode.LIVE and not order.order_id)
+        for record in records:
+            self._row(number, record)
 
     def _row(self, life: int, record: Record) -> None:
         body, books = record.body, self.books
@@ -280,11 +272,11 @@ class Fold:
         return (seen for seen in self.approved if seen.intent.opens)
 
 
-def fold_of(lives: Iterable[Iterable[Record]]) -> Fold:
+def fold_of(mode: Mode, lives: Iterable[Iterable[Record]]) -> Fold:
     """Return all lives folded."""
     fold = Fold()
     for number, records in enumerate(lives, 1):
-        fold.life(number, records)
+        fold.life(number, mode, records)
     return fold
 
 
