@@ -69,7 +69,8 @@ class ModelSettings(Message, frozen=True):
     """Mean rate of one perpetual's quotes; thinned (see ``fast_flow``)."""
     trades_per_second: float = DEFAULT_TRADES_PER_SECOND
     quietness: float = 1.0
-    """Background traders pause so many times longer when nothing hurries them; 1 is as recorded."""
+    """Background traders pause so many times longer when nothing hurries them, and let fair value
+    go further before it does; 1 is as recorded."""
     warm_up_minutes: int = 60
     """Price history drawn before the start, for a client's warm-up candles."""
 
@@ -341,6 +342,8 @@ def _quieter(profile: MakerProfile, quietness: float) -> MakerProfile:
         profile,
         calm_gap_seconds=profile.calm_gap_seconds * quietness,
         refit_gap_seconds=profile.refit_gap_seconds * quietness,
+        noise_jumps_per_second=profile.noise_jumps_per_second / quietness,
+        hysteresis_ticks=profile.hysteresis_ticks * math.sqrt(quietness),
     )
 
 

@@ -40,6 +40,9 @@ _REFIT_BELOW: Final = 0.3
 _TOUCH_LIMIT: Final = 1_200.0
 """Shares; a level that became the touch with more is resized."""
 _MINIMUM_SHARES: Final = 5.0
+_HITS_IN_A_ROW_MAXIMUM: Final = 7
+"""The pause after a hit doubles so often: about a second. While the venue restarts it takes none.
+"""
 
 
 class _Ladder:
@@ -84,6 +87,8 @@ class BookMaker:
         self._thinning = 1.0
         self.gap_ns = 0
         """Pause that the makers want after the last step."""
+        self._hits = 0
+        """Hits in a row; what the venue refuses is not tried hundreds of times a second."""
         self._calm_due_ns = 0
         """When the next update that nothing hurries is due."""
 
@@ -101,7 +106,9 @@ class BookMaker:
         if action is not None:
             due_ns = now_ns + self._pause(profile.refit_gap_seconds)
             self._calm_due_ns = min(self._calm_due_ns, due_ns)
-            self.gap_ns = self._pause(URGENT_GAP_SECONDS)
+            hits = self._hits + 1 if isinstance(action, Take) else 0
+            self._hits = min(hits, _HITS_IN_A_ROW_MAXIMUM)
+            self.gap_ns = self._pause(URGENT_GAP_SECONDS * 2**self._hits)
             return action
         if now_ns >= self._calm_due_ns:
             self._thinning = _thinning((now_ns - self._opens_ns) / self._length_ns)

@@ -51,7 +51,9 @@ SHOWN_SECONDS: Final = 45.0
 """A paper order may meet a level that was shown so long ago: after a gap nobody knows better."""
 UNINTERESTING: Final = (Decision, Refused, Unsized, StrikeSeen)
 """Rows that say nothing about money: dying at them is dying at a random instant."""
-_FAST_ASSET: Final = re.compile(r'"stream":"([a-z]+)usdt@(?:bookTicker|depth20)|"product_id":"([A-Z]+)-USD"')
+_FAST_ASSET: Final = re.compile(
+    r'"stream":"([a-z]+)usdt@(?:bookTicker|depth20)|"product_id":"([A-Z]+)-USD"'
+)
 _FAST_STAMP: Final = re.compile(r'"E":(\d{13})')
 
 

@@ -89,9 +89,9 @@ class Plan(NamedTuple):
     def served(self) -> ServedSettings:
         """Return how busy the world is: quiet where nobody looks."""
         return ServedSettings(
-            step_seconds=0.05,
-            quietness=4.0,
-            quotes_per_second=1.0,
+            step_seconds=0.1,
+            quietness=8.0,
+            quotes_per_second=0.5,
             trades_per_second=0.5,
             depth_interval_ns=2 * NS_PER_SECOND,
             wallet_micros=WALLET_MICROS,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -49,6 +50,11 @@ CLAIM_SECONDS: Final = 180.0
 """Longest wait for pay-outs at the end: one that nobody answered is looked for a minute later."""
 STOP_SECONDS: Final = 60.0
 REPLAY: Final = "uv run python -m tests.chaos.worker --seed {} --runs 1 --minutes {:g} --verbose"
+
+
+# httpcore looks for this optional package several times a request, through all folders each time;
+# so the search ends at once, which is a twentieth of a run.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 
 class LifeSeen(NamedTuple):

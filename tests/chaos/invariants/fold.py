@@ -95,10 +95,22 @@ class Books:
         """Each trade at the latest rung it was told at."""
         self.failures: Counter[tuple[str, str]] = Counter()
         self.orders: dict[str, Order] = {}
+        self._under_way: dict[str, Order] = {}
         self.resolved: dict[str, Outcome] = {}
         self.flat_ns: dict[str, int] = {}
         self._shares: Counter[Leg] = Counter()
         self._cost: Counter[Leg] = Counter()
+
+    def under_way(self) -> tuple[Order, ...]:
+        """Return the orders that are not over."""
+        over = [intent_id for intent_id, order in self._under_way.items() if order.over]
+        for intent_id in over:  # none comes back to life
+            del self._under_way[intent_id]
+        return tuple(self._under_way.values())
+
+    def approve(self, order: Order) -> None:
+        """Take in an order about to be sent."""
+        self.orders[order.intent.intent_id] = self._under_way[order.intent.intent_id] = order
 
     def shares(self, slug: str) -> int:
         """Return the shares of a market, both outcomes; none after its resolution."""
@@ -115,11 +127,11 @@ class Books:
     def exposure_micros(self) -> int:
         """Return what the positions cost, and entries under way may."""
         cost = sum(c for leg, c in self._cost.items() if leg[0] not in self.resolved)
-        return cost + sum(order.pending_micros for order in self.orders.values())
+        return cost + sum(order.pending_micros for order in self.under_way())
 
     def occupied(self, slug: str, markets: dict[str, MarketSeen]) -> int:
         """Return in how many other markets there is a position or an entry under way."""
-        entered = {o.intent.market for o in self.orders.values() if o.pending_micros}
+        entered = {o.intent.market for o in self.under_way() if o.pending_micros}
         held = {
             leg[0]
             for leg, shares in self.legs().items()
@@ -184,7 +196,7 @@ class Fold:
         self._held = {HoldCause.SUPERVISOR: None}
         self._sent.clear()
         self._compared = mode is not Mode.LIVE
-        for order in self.books.orders.values():
+        for order in self.books.under_way():
             # Its process died between approval and signature: nothing was ever sent.
             order.over = order.over or (mode is Mode.LIVE and not order.order_id)
         for record in records:
@@ -198,7 +210,7 @@ class Fold:
             case Approved():
                 intent = body.intent
                 self.approved.append(self._seen(life, record, intent))
-                books.orders[intent.intent_id] = Order(intent, life)
+                books.approve(Order(intent, life))
                 self._sent.append(record.at_ns)
             case Refused():
                 self.refused.append((self._seen(life, record, body.intent), body))
@@ -246,11 +258,7 @@ class Fold:
         books, at_ns = self.books, record.at_ns
         while self._sent and self._sent[0] <= at_ns - RATE_NS:
             self._sent.popleft()
-        alive = tuple(
-            order
-            for order in books.orders.values()
-            if order.intent.market == intent.market and not order.over
-        )
+        alive = tuple(o for o in books.under_way() if o.intent.market == intent.market)
         return Seen(
             life,
             record.seq,
