@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from tests.chaos.live_run import ChaosError, Outcomes, run_one
+from tests.chaos.live_check import ChaosError, Outcomes
+from tests.chaos.live_run import run_one
 
 
 def run_many(seeds: Iterable[int], processes: int) -> tuple[list[Outcomes], list[str]]:
