@@ -118,7 +118,7 @@ class Journal:
         background: bool = False,
         segment_bytes: int = SEGMENT_BYTES,
         retain_bytes: int = RETAIN_BYTES,
-    ) -> Journal:
+    ) -> Self:
         """Start the next run in a journal folder, created if absent.
 
         ``started_ns`` only names the folder. ``background`` starts the syncing thread (live and

@@ -69,10 +69,11 @@ class ServedWorld:
         window_seconds: Sequence[int],
         faults: Sequence[Fault] = (),
         signer: OrderSigner | None = None,
-        served: ServedSettings = ServedSettings(),
+        served: ServedSettings | None = None,
     ) -> None:
         """Draw the history; raise ``ValueError`` for a window length that is not simulated."""
         self._clock = clock
+        served = served or ServedSettings()
         self._step_seconds = served.step_seconds
         self.schedule = FaultSchedule(faults, seed, DEFAULT_START_NS, clock.now_ns)
         model = ModelSettings(

@@ -57,7 +57,7 @@ _FAST_ASSET: Final = re.compile(
 _FAST_STAMP: Final = re.compile(r'"E":(\d{13})')
 
 
-class Killed(BaseException):  # noqa: N818
+class Killed(BaseException):
     """The process is dead: nothing of it goes on, whatever it catches."""
 
 

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from db.journal_reading import read_journal
-from db.recovery import read_left_behind
 from db.records import Record
+from db.recovery import read_left_behind
 from helpers import logs
 from helpers.clob.account import AccountDone, AccountOutcome, AccountUnknown
 from helpers.commands.composition import TradingSide
 from helpers.commands.live_side import LiveSide
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.run import leaves
-from helpers.domain import NS_PER_SECOND, Mode, OperatorRequest, OperatorVerb
+from helpers.domain import Mode, OperatorRequest, OperatorVerb
 from helpers.feeds.probe import NoFastMarket
 from helpers.settings import Settings
 from simulator.demo_world import ServedWorld
@@ -49,7 +49,6 @@ REST_SECONDS: Final = 12.0
 CLAIM_SECONDS: Final = 180.0
 """Longest wait for pay-outs at the end: one that nobody answered is looked for a minute later."""
 STOP_SECONDS: Final = 60.0
-REPLAY: Final = "uv run python -m tests.chaos.worker --seed {} --runs 1 --minutes {:g} --verbose"
 
 
 # httpcore looks for this optional package several times a request, through all folders each time;
@@ -89,7 +88,9 @@ class Played(NamedTuple):
     """What a run came to, for people."""
 
     seed: int
+    minutes: float
     market_hours: float
+    """Hours of simulated time in which an open market was watched, summed over the markets."""
     rows: int
     entries: int
     exits: int
@@ -308,6 +309,11 @@ def _tasks_of_ours() -> tuple[str, ...]:
     found = (task for task in asyncio.all_tasks() if not task.done())
     codes = [(task, getattr(task.get_coro(), "cr_code", None)) for task in found]
     return tuple(repr(t) for t, code in codes if code and "/helpers/" in code.co_filename)
+
+
+def unplayed(seed: int, minutes: float, why: str) -> Played:
+    """Return what a run came to that broke off."""
+    return Played(seed, minutes, 0.0, 0, 0, 0, 0, 0, 0, False, Counter(), (f"broke off: {why}",))
 
 
 def play(seed: int, minutes: float = MINUTES) -> tuple[Played, Evidence]:

@@ -76,6 +76,7 @@ def played(run: Evidence) -> Played:
     fills = sum(record.kind == "fill" for records in run.records for record in records)
     return Played(
         seed=run.plan.seed,
+        minutes=run.plan.minutes,
         market_hours=_market_hours(run),
         rows=sum(map(len, run.records)),
         entries=sum(1 for _ in fold.entries()),

@@ -50,9 +50,9 @@ def _unexplained(records: tuple[Record, ...], report: Report, *, last: bool) -> 
         if isinstance(record.body, Approved) and record.body.intent.opens:
             intent = record.body.intent
             entry = entries.get(intent.intent_id)
-            if entry is None or (wrong := _wrong_with(entry, last=last)):
-                found = "nothing" if entry is None else wrong
-                yield f"the entry {intent.intent_id} is told by {found}"
+            wrong = "nothing" if entry is None else _wrong_with(entry, last=last)
+            if wrong:
+                yield f"the entry {intent.intent_id} is told by {wrong}"
         elif isinstance(record.body, Refused | Unsized):
             refused[record.market] += 1
     for market in report.markets:
