@@ -182,7 +182,6 @@ def settings_of(plan: Plan, folder: Path, keys: tuple[str, str, str]) -> Setting
         _env_file=None,
         assets=",".join(ASSETS),
         windows="5m,15m,1h",
-        strategy="random",
         journal_directory=folder / "journal",
         log_directory=folder / "logs",
         tape_directory=folder / "tapes",
@@ -252,8 +251,10 @@ def _words(rng: random.Random, until: float, *, strict: bool) -> tuple[Word, ...
 
 def _overrides(rng: random.Random, seed: int, *, strict: bool) -> dict[str, Any]:
     overrides: dict[str, Any] = {
+        # The first trades most, the others hold on to what they bought.
+        "strategy": rng.choice(("random", "random", "momentum", "mean_revert")),
         "random_seed": seed % 2**32,
-        "execution_style": rng.choice(("taker", "maker", "auto")),
+        "execution_style": rng.choice(("taker", "taker", "maker", "auto")),
         "maker_lifetime_seconds": rng.choice((2, 8)),
         "trade_size": rng.choice((12, 40)),
         "slippage_ticks": rng.choice((0, 0, 2)),
@@ -266,8 +267,8 @@ def _overrides(rng: random.Random, seed: int, *, strict: bool) -> dict[str, Any]
         "entry_stop_seconds": rng.choice((20, 60)),
         "position_timeout_seconds": 10,
         "reentry_cooldown_seconds": rng.choice((0, 3)),
-        "maximum_positions": 8,
-        "maximum_exposure": 2_000,
+        "maximum_positions": rng.choice((2, 8)),
+        "maximum_exposure": rng.choice((60, 2_000)),
         "losing_streak_limit": 100,
         "reject_streak_limit": 100,
         "order_rate_per_minute": rng.choice((60, 600)),

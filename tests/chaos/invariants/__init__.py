@@ -41,6 +41,7 @@ INVARIANTS: Final[tuple[tuple[int, Invariant], ...]] = (
     (3, books.pay_outs_are_whole),
     (3, books.no_row_contradicts_the_ledger),
     (3, books.positions_have_owners),
+    (3, books.positions_are_looked_after),
     (4, books.the_ledger_equals_the_venue),
     (4, books.every_trade_is_booked),
     (4, books.no_comparison_differed),
@@ -71,7 +72,8 @@ def violations_of(run: Evidence, fold: Fold) -> tuple[str, ...]:
 
 def played(run: Evidence) -> Played:
     """Judge a run, and return what it came to."""
-    fold = fold_of(Mode.LIVE if run.plan.live else Mode.PAPER, run.records)
+    mode = Mode.LIVE if run.plan.live else Mode.PAPER
+    fold = fold_of(run.settings, mode, run.records)
     struck = {kind.value: n for kind, n in run.served.schedule.counts.items() if n}
     fills = sum(record.kind == "fill" for records in run.records for record in records)
     return Played(

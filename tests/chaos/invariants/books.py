@@ -125,6 +125,11 @@ def positions_have_owners(run: Evidence, _fold: Fold) -> Iterator[str]:
             yield f"{position.market} has no owner: {position.deadline_ns}, {market}"
 
 
+def positions_are_looked_after(_run: Evidence, fold: Fold) -> Iterator[str]:
+    """Find positions past their deadline or age that nobody tried to sell (I1)."""
+    yield from fold.attention.neglected
+
+
 def _within(fill: Fill, intent: OrderIntent) -> bool:
     if fill.outcome is not intent.outcome or fill.side is not intent.side:
         return False

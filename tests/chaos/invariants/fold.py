@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from db.records import Record
@@ -36,6 +37,8 @@ from helpers.domain import (
     Side,
     Unknown,
 )
+from helpers.settings import Settings
+from tests.chaos.invariants.attention import Attention
 
 Leg = tuple[str, Outcome]
 OVER = frozenset({OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED})
@@ -120,6 +123,10 @@ class Books:
         """Return the shares of one outcome."""
         return 0 if slug in self.resolved else self._shares[slug, outcome]
 
+    def largest_leg(self, slug: str) -> int:
+        """Return the shares of the outcome that more is held of."""
+        return max(self.leg(slug, outcome) for outcome in Outcome)
+
     def legs(self) -> dict[Leg, int]:
         """Return everything held."""
         return {leg: n for leg, n in self._shares.items() if n and leg[0] not in self.resolved}
@@ -175,8 +182,9 @@ class Books:
 class Fold:
     """All lives of a run, row by row."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.books = Books()
+        self.attention = Attention(settings)
         self.markets: dict[str, MarketSeen] = {}
         self.approved: list[Seen] = []
         self.refused: list[tuple[Seen, Refused]] = []
@@ -199,8 +207,14 @@ class Fold:
         for order in self.books.under_way():
             # Its process died between approval and signature: nothing was ever sent.
             order.over = order.over or (mode is Mode.LIVE and not order.order_id)
+        self.attention.begin()
         for record in records:
             self._row(number, record)
+            slug = record.market
+            if slug:
+                market = self.markets.get(slug)
+                held = self.books.largest_leg(slug)
+                self.attention.row(number, record, market, held, partial(self._trades, slug))
 
     def _row(self, life: int, record: Record) -> None:
         body, books = record.body, self.books
@@ -232,6 +246,10 @@ class Fold:
                 self._compared = self._compared or body.agrees
             case _:
                 self._answer(body)
+
+    def _trades(self, slug: str) -> bool:
+        """Return whether an order of a market is under way."""
+        return any(order.intent.market == slug for order in self.books.under_way())
 
     def _answer(self, body: object) -> None:
         if not isinstance(body, Accepted | Rejected | Unknown | OrderUpdate):
@@ -280,9 +298,9 @@ class Fold:
         return (seen for seen in self.approved if seen.intent.opens)
 
 
-def fold_of(mode: Mode, lives: Iterable[Iterable[Record]]) -> Fold:
+def fold_of(settings: Settings, mode: Mode, lives: Iterable[Iterable[Record]]) -> Fold:
     """Return all lives folded."""
-    fold = Fold()
+    fold = Fold(settings)
     for number, records in enumerate(lives, 1):
         fold.life(number, mode, records)
     return fold
