@@ -244,8 +244,8 @@ def _words(rng: random.Random, until: float, *, strict: bool) -> tuple[Word, ...
         at += rng.uniform(5.0, 30.0)
         words.append(Word(at, OperatorVerb.RESUME))
         at += rng.uniform(60.0, 200.0)
-    if strict:  # Losing streaks stop a random policy soon: somebody looks, and resumes.
-        words += [Word(at, OperatorVerb.RESUME) for at in range(90, int(until), 60)]
+    # Losing streaks stop a random policy soon, silence any: somebody looks, and resumes.
+    words += [Word(at, OperatorVerb.RESUME) for at in range(90, int(until), 60 if strict else 90)]
     return tuple(sorted(words))
 
 

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from db.control import ControlLog
+from db.control_state import ControlRequest, ControlState
 from db.journal_reading import read_journal
 from db.records import Record
 from db.recovery import read_left_behind
@@ -26,7 +28,7 @@ from helpers.commands.composition import TradingSide
 from helpers.commands.live_side import LiveSide
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.run import leaves
-from helpers.domain import Mode, OperatorRequest, OperatorVerb
+from helpers.domain import Mode, OperatorVerb
 from helpers.feeds.probe import NoFastMarket
 from helpers.settings import Settings
 from simulator.demo_world import ServedWorld
@@ -65,7 +67,6 @@ class LifeSeen(NamedTuple):
     started_ns: int
     ended_ns: int
     killed: bool
-    told: tuple[OperatorRequest, ...]
     tasks_left: tuple[str, ...]
 
 
@@ -80,6 +81,10 @@ class Evidence(NamedTuple):
     served: ServedWorld
     journals: JournalTap
     venue: VenueTap
+    told: tuple[ControlRequest, ...]
+    """What an operator asked for, whether a process ran or not."""
+    control: ControlState
+    """The control log as the run left it."""
     folder: Path
     tasks_left: tuple[str, ...]
 
@@ -131,8 +136,8 @@ class WorkerRun:
         self._publish = self.served.world.on_exchange_events
         self.served.world.on_exchange_events = self._hear
         self.lives: list[LifeSeen] = []
-        self._worker: WatchedWorker | None = None
-        self._told: list[OperatorRequest] = []
+        self._control = ControlLog(self.settings.journal_directory, self.mode)
+        self._told: list[ControlRequest] = []
         self._tasks_left: tuple[str, ...] = ()
 
     def _hear(self, events: Sequence[ExchangeEvent]) -> None:
@@ -167,6 +172,8 @@ class WorkerRun:
             self.served,
             self.journals,
             self.venue,
+            tuple(self._told),
+            self._control.read(),
             self.folder,
             self._tasks_left,
         )
@@ -182,7 +189,6 @@ class WorkerRun:
             self.journals, life.row if life.ending == "row" else 0, before_row=life.before_row
         )
         worker, live = self._process(journal)
-        self._worker, self._told = worker, []
         running = self.loop.create_task(worker.run())
         seconds = max(life.seconds, self.plan.seconds - self.loop.time()) if last else life.seconds
         await asyncio.wait((running,), timeout=seconds)
@@ -190,7 +196,6 @@ class WorkerRun:
             self._kill(journal)
         elif not running.done():
             await self._stop(worker, live, running, last=last)
-        self._worker = None
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         if not journal.dead:
@@ -205,7 +210,6 @@ class WorkerRun:
             started_ns,
             self.clock.now_ns(),
             killed,
-            tuple(self._told),
             _tasks_of_ours(),
         )
         self.lives.append(seen)
@@ -273,15 +277,11 @@ class WorkerRun:
             self._say(word.verb)
 
     def _say(self, verb: OperatorVerb) -> None:
-        if self._worker is None:
-            return
+        """Ask as ``worker.py halt`` does; whoever trades now or next hears it."""
         now_ns = self.clock.now_ns()
-        request = OperatorRequest(f"{verb}-{now_ns}", verb, "chaos", now_ns)
+        request = ControlRequest(f"{verb}-{now_ns}", now_ns, verb, "chaos")
+        self._control.append(request)
         self._told.append(request)
-        try:
-            self._worker.on_worker_event(request)
-        except Killed:
-            return  # its process died at one of the rows of the answer
 
     async def _redeem(self, condition_id: str) -> AccountOutcome:
         """Redeem as the relayer would: mostly it works, sometimes nobody knows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from helpers.domain import NS_PER_SECOND, OperatorVerb
+from helpers.domain import NS_PER_SECOND, OperatorAnswered, OperatorVerb
 from tests.chaos.invariants.fold import OPERATOR, Fold, Seen
 from tests.chaos.worker_run import Evidence
 
@@ -13,6 +13,8 @@ AGE_SLACK_SECONDS: Final = 0.5
 """A grid step: the frame may have come right after the verdict's moment."""
 EXPOSURE_SLACK_MICROS: Final = 1_000_000
 """A dollar: what a part of a position cost is an average."""
+HEARD_NS: Final = NS_PER_SECOND
+"""A running worker obeys an operator within this."""
 EXIT_RULES: Final = frozenset({"well_formed", "exit_in_flight", "exit_retry", "settled_shares"})
 """All that an exit may be refused by."""
 
@@ -25,31 +27,42 @@ def no_entry_while_held(_run: Evidence, fold: Fold) -> Iterator[str]:
 
 
 def no_entry_after_an_operators_halt(run: Evidence, fold: Fold) -> Iterator[str]:
-    """Find entries approved after a person said halt, and before one said resume (I30)."""
-    for number, life in enumerate(run.lives, 1):
-        since_ns = 0
-        spans: list[tuple[int, int]] = []
-        for request in life.told:
-            if request.verb is OperatorVerb.RESUME:
-                if since_ns:
-                    spans.append((since_ns, request.received_ns))
-                since_ns = 0
-            else:
-                since_ns = since_ns or request.received_ns
-        if since_ns:
-            spans.append((since_ns, life.ended_ns + 1))
-        for seen in fold.entries():
-            if seen.life == number and any(begin < seen.at_ns < end for begin, end in spans):
+    """Find entries approved after a person said halt, and before one said resume (I30).
+
+    A process that ran has a second to hear it; one that started later knows it from its start.
+    """
+    spans: list[tuple[int, int]] = []
+    since_ns = 0
+    for request in run.told:
+        if request.verb is not OperatorVerb.RESUME:
+            since_ns = since_ns or request.at_ns
+        elif since_ns:
+            spans.append((since_ns, request.at_ns))
+            since_ns = 0
+    if since_ns:
+        spans.append((since_ns, run.lives[-1].ended_ns + 1))
+    for seen in fold.entries():
+        started_ns = run.lives[seen.life - 1].started_ns
+        for begin_ns, end_ns in spans:
+            heard_ns = begin_ns + HEARD_NS if started_ns < begin_ns else begin_ns
+            if heard_ns < seen.at_ns < end_ns:
                 yield f"{_name(seen)} was approved though an operator had said halt"
 
 
 def halts_are_answered(run: Evidence, fold: Fold) -> Iterator[str]:
-    """Find words of an operator that a living worker did not answer with their id (I30)."""
-    for number, (life, records) in enumerate(zip(run.lives, run.records, strict=True), 1):
-        answers = {r.body.request_id for r in records if r.kind == "operator_answered"}  # type: ignore[union-attr]
-        unanswered = [request for request in life.told if request.request_id not in answers]
-        if unanswered and not life.killed:
-            yield f"life {number} did not answer {unanswered[0].request_id}"
+    """Find words of an operator that no worker answered with their id, or late (I30)."""
+    for request in run.control.waiting:
+        yield f"nobody answered {request.request_id}"
+    answered: dict[str, int] = {}
+    for records in run.records:
+        for record in records:
+            if isinstance(record.body, OperatorAnswered):
+                answered.setdefault(record.body.request_id, record.at_ns)
+    for request in run.told:
+        by_ns = request.at_ns + HEARD_NS
+        heard = any(one.started_ns < request.at_ns and by_ns < one.ended_ns for one in run.lives)
+        if heard and answered.get(request.request_id, by_ns + 1) > by_ns:
+            yield f"{request.request_id} was not answered within a second"
     for _, _, changed in fold.halts:
         if changed.cause == OPERATOR and changed.state == "held" and not changed.detail:
             yield "an operator's halt without its reason"

@@ -195,13 +195,18 @@ class Fold:
         self.rejected: list[Rejected] = []
         self.settled: list[Settled] = []
         self._held: dict[str, None] = {}
+        self._last: object = None
+        """The latest row."""
         self._compared = False
         self._sent: deque[int] = deque()
 
     def life(self, number: int, mode: Mode, records: Iterable[Record]) -> None:
         """Take the rows of one process."""
-        # Held without a row of its own until the supervisor has looked (I1).
-        self._held = {HoldCause.SUPERVISOR: None}
+        # Held without a row of its own until the supervisor has looked (I1); and what an operator
+        # must end holds on (I30), unless its process died in the very act of saying so.
+        died_at = self._last.cause if isinstance(self._last, HaltChanged) else ""
+        latched = [c for c in self._held if HoldCause(c).latched and c != died_at]
+        self._held = dict.fromkeys([*latched, HoldCause.SUPERVISOR])
         self._sent.clear()
         self._compared = mode is not Mode.LIVE
         for order in self.books.under_way():
@@ -210,6 +215,7 @@ class Fold:
         self.attention.begin()
         for record in records:
             self._row(number, record)
+            self._last = record.body
             slug = record.market
             if slug:
                 market = self.markets.get(slug)
