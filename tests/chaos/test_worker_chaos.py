@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_every_invariant_holds_after_runs_of_the_whole_worker_under_all_faults(
     runs = list(run_until(MARKET_HOURS, FIRST_SEED, MINUTES, os.cpu_count() or 1))
     figures = summary(runs, system_seconds() - began)
     with capsys.disabled():
-        print(f"\n{figures}", end="")
+        sys.stdout.write(f"\n{figures}")
     assert not any(run.violations for run in runs), "\n".join(map(findings, runs))
     assert sum(run.market_hours for run in runs) >= MARKET_HOURS
     assert {run.live for run in runs} == {True, False}
