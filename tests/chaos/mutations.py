@@ -31,16 +31,16 @@ MUTATIONS: Final = (
         (
             Change(
                 "helpers.safety_account",
-                '''    if account.exposure.market_order_open:
+                """    if account.exposure.market_order_open:
         return RuleFailure("one_position", "no order alive", "one alive")
-''',
+""",
                 "",
             ),
             Change(
                 "helpers.safety_account",
-                '''    if held:
+                """    if held:
         return RuleFailure("one_position", 0.0, from_micros(held))
-''',
+""",
                 "",
             ),
         ),
@@ -63,7 +63,13 @@ MUTATIONS: Final = (
     Mutation(
         "unknown_is_rejected",
         "an error of the venue's server is taken for a refusal of the order (I20)",
-        (Change("helpers.clob.outcome", "        answer.status >= SERVER_ERROR\n        or ", "        "),),
+        (
+            Change(
+                "helpers.clob.outcome",
+                "        answer.status >= SERVER_ERROR\n        or ",
+                "        ",
+            ),
+        ),
         frozenset({"what_was_rejected_never_traded"}),
         0,
     ),
@@ -170,8 +176,8 @@ MUTATIONS: Final = (
             Change(
                 "helpers.ledger",
                 "            account.trades[fill.trade_id, fill.order_id] = LedgerTrade(fill)\n",
-                """            bare = type(fill)(*(getattr(fill, n) for n in fill.__struct_fields__))
-            object.__setattr__(bare, "deadline_ns", 0)
+                """            from msgspec.structs import replace
+            bare = replace(fill, deadline_ns=0)
             account.trades[fill.trade_id, fill.order_id] = LedgerTrade(bare)
 """,
             ),

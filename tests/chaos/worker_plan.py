@@ -27,6 +27,8 @@ MINUTES: Final = 7.0
 CALM_SECONDS: Final = 75.0
 """At the end of the trading time nothing more goes wrong: what is unknown can be found out."""
 WARM_SECONDS: Final = 20.0
+LOST_ANSWERS: Final = 3
+"""Spans in which orders are taken and their answers lost (I20): what is easiest to get wrong."""
 SILENT_SECONDS: Final = (35.0, 75.0)
 """Longer than a book may be old for an entry, and longer than for a position."""
 POST_ONLY_NS: Final = 20 * NS_PER_SECOND
@@ -127,7 +129,6 @@ _MENU: Final = (
     _Choice(FaultKind.STRANGE, _SOCKETS),
     _Choice(FaultKind.LATE, (*_SOCKETS, *_REST), delays=(0.3, 2.0, 20.0)),
     _Choice(FaultKind.ERROR_AFTER, _CLOB, (500, 502, 503, 200)),
-    _Choice(FaultKind.ERROR_AFTER, ("clob:POST /order",), (500, 502, 503), spans=(20.0, 40.0)),
     _Choice(FaultKind.REFUSE, _REST, (425, 429, 503, 500), (0, 1, 3)),
     _Choice(FaultKind.HANG_UP, _REST),
     _Choice(FaultKind.SLOW_READER, _SOCKETS),
@@ -149,6 +150,8 @@ def draw_plan(seed: int, minutes: float = MINUTES) -> Plan:
     until = minutes * 60.0 - CALM_SECONDS
     faults = [_drawn(rng.choice(_MENU), rng, until) for _ in range(rng.randint(8, 14))]
     faults.append(_long_silence(rng, until))
+    for _ in range(LOST_ANSWERS):
+        faults += _lost_answers(rng, until)
     return Plan(
         seed=seed,
         minutes=minutes,
@@ -210,6 +213,32 @@ def _drawn(choice: _Choice, rng: random.Random, until: float) -> Fault:
     )
 
 
+def _lost_answers(rng: random.Random, until: float) -> tuple[Fault, Fault]:
+    """Take orders and do not say so: neither in the answer nor, for a while, on the channel."""
+    span = rng.choice((10.0, 20.0, 40.0))
+    start = round(rng.uniform(WARM_SECONDS, max(WARM_SECONDS, until - span)), 3)
+    mute = rng.choice((FaultKind.SILENCE, FaultKind.LATE, FaultKind.GAP))
+    return (
+        Fault(
+            rng.choice((FaultKind.ERROR_AFTER, FaultKind.ERROR_AFTER, FaultKind.LATE)),
+            "clob:POST /order",
+            from_seconds=start,
+            for_seconds=span,
+            probability=0.5,
+            status=rng.choice((500, 502, 503)),
+            delay_seconds=20.0,
+        ),
+        Fault(
+            mute,
+            "user_socket:*",
+            from_seconds=start,
+            for_seconds=span,
+            probability=0.7,
+            delay_seconds=rng.choice((0.5, 5.0)),
+        ),
+    )
+
+
 def _long_silence(rng: random.Random, until: float) -> Fault:
     """Say nothing new of any book for long, while pings are answered (I16)."""
     span = rng.choice(SILENT_SECONDS)
@@ -252,7 +281,7 @@ def _words(rng: random.Random, until: float, *, strict: bool) -> tuple[Word, ...
 def _overrides(rng: random.Random, seed: int, *, strict: bool) -> dict[str, Any]:
     overrides: dict[str, Any] = {
         # The first trades most, the others hold on to what they bought.
-        "strategy": rng.choice(("random", "random", "momentum", "mean_revert")),
+        "strategy": rng.choice(("random", "momentum", "momentum", "mean_revert")),
         "random_seed": seed % 2**32,
         "execution_style": rng.choice(("taker", "taker", "maker", "auto")),
         "maker_lifetime_seconds": rng.choice((2, 8)),
