@@ -47,6 +47,8 @@ class Life(NamedTuple):
     row: int
     """Of those that say something about money: where it dies, if it dies at a row."""
     before_row: bool
+    halted: bool
+    """Whether an operator says halt a moment before its end: it must hold on (I30)."""
     pause_seconds: float
     """Until the next one starts."""
 
@@ -258,11 +260,14 @@ def _lives(rng: random.Random, seconds: float) -> tuple[Life, ...]:
             ending=ending,
             row=rng.randint(1, 60),
             before_row=rng.random() < 0.5,
+            halted=rng.random() < 0.4,
             pause_seconds=rng.choice((0.0, 0.5, 4.0, 15.0)),
         )
         lives.append(life)
         left -= life.seconds + life.pause_seconds
-    return (*lives, Life(max(left, CALM_SECONDS), "stop", 0, before_row=False, pause_seconds=0.0))
+    seconds = max(left, CALM_SECONDS)
+    last = Life(seconds, "stop", 0, before_row=False, halted=False, pause_seconds=0.0)
+    return (*lives, last)
 
 
 def _words(rng: random.Random, until: float, *, strict: bool) -> tuple[Word, ...]:

@@ -51,6 +51,10 @@ REST_SECONDS: Final = 12.0
 CLAIM_SECONDS: Final = 180.0
 """Longest wait for pay-outs at the end: one that nobody answered is looked for a minute later."""
 STOP_SECONDS: Final = 60.0
+HEARD_SECONDS: Final = 1.0
+"""From an operator's halt to the end of the process that heard it."""
+HALTED_SECONDS: Final = 25.0
+"""Until somebody resumes: the next process has warmed up, and would enter."""
 
 
 # httpcore looks for this optional package several times a request, through all folders each time;
@@ -191,6 +195,11 @@ class WorkerRun:
         worker, live = self._process(journal)
         running = self.loop.create_task(worker.run())
         seconds = max(life.seconds, self.plan.seconds - self.loop.time()) if last else life.seconds
+        if life.halted:
+            await asyncio.wait((running,), timeout=seconds - HEARD_SECONDS)
+            self._say(OperatorVerb.HALT)
+            self.loop.call_later(HALTED_SECONDS, self._say, OperatorVerb.RESUME)
+            seconds = HEARD_SECONDS
         await asyncio.wait((running,), timeout=seconds)
         if life.ending == "instant" and not running.done():
             self._kill(journal)
