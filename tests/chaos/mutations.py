@@ -58,7 +58,7 @@ MUTATIONS: Final = (
             ),
         ),
         frozenset({"no_entry_over_a_limit"}),
-        0,
+        12,
     ),
     Mutation(
         "unknown_is_rejected",
