@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -55,11 +54,6 @@ HEARD_SECONDS: Final = 1.0
 """From an operator's halt to the end of the process that heard it."""
 HALTED_SECONDS: Final = 25.0
 """Until somebody resumes: the next process has warmed up, and would enter."""
-
-
-# httpcore looks for this optional package several times a request, through all folders each time;
-# so the search ends at once, which is a twentieth of a run.
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 
 class LifeSeen(NamedTuple):
