@@ -27,13 +27,14 @@ WINDOW_SECONDS: Final = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400}
 OUR_WORDS: Final = (
     *("LIVE_", "PAPER_", "TRADE_", "TRIGGER_", "POLYMARKET_", "BINANCE_", "ENTRY_", "POSITION_"),
     *("BOOK_", "REENTRY_", "EXIT_", "RESUME_", "FLATTEN_", "MAKER_", "MAXIMUM_", "MINIMUM_"),
-    *("HEARTBEAT_", "JOURNAL_", "TAPE_"),
+    *("HEARTBEAT_", "JOURNAL_", "TAPE_", "DATABASE_", "EMBEDDED_"),
 )
 """First words of our names: an unknown variable that starts with one is probably a typo (I12)."""
 
 _OUTSIDE_URL: Final = re.compile(
     r"(https://[\w.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:\d{1,5})?(/[!-~]*)?", re.ASCII
 )
+_POSTGRES_URL: Final = re.compile(r"postgres(ql)?://[!-~]+")
 
 Window = Literal["5m", "15m", "1h", "4h"]
 StrategyName = Literal["rl", "momentum", "mean_revert", "fade_spike", "fair_value", "random"]
@@ -213,6 +214,16 @@ class Settings(BaseSettings):
     heartbeat_url: SecretStr | None = Field(
         None, description="Address pinged every minute while the worker decides; https."
     )
+    database_url: SecretStr | None = Field(
+        None, description="Postgres server, postgresql://... Without it an embedded one is used."
+    )
+    database_direct_url: SecretStr | None = Field(
+        None,
+        description="The same server without a pooler before it: for the lease and migrations.",
+    )
+    embedded_postgres_directory: Path = Field(
+        Path("backups/postgres"), description="Data of the embedded Postgres."
+    )
     record: bool = Field(False, description="Write every frame to a tape that replay can read.")
     tape_directory: Path = Field(Path("backups/tapes"), description="Where tapes go.")
     journal_directory: Path = Field(Path("backups/journal"), description="Where journals go.")
@@ -245,6 +256,13 @@ class Settings(BaseSettings):
             return value
         raise ValueError("was not an https:// address (http:// only to this machine)")
 
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or _POSTGRES_URL.match(value.get_secret_value()):
+            return value
+        raise ValueError("was not a postgresql:// address")
+
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         if self.entry_stop_seconds <= self.position_timeout_seconds:
@@ -256,6 +274,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "BOOK_AGE_CRITICAL_SECONDS must be more than BOOK_AGE_DEGRADED_SECONDS"
             )
+        if self.database_direct_url is not None and self.database_url is None:
+            raise ValueError("DATABASE_DIRECT_URL needs DATABASE_URL: set both or none")
         credentials = (
             self.polymarket_api_key,
             self.polymarket_api_secret,
