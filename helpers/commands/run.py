@@ -18,6 +18,7 @@ from db.control import ControlLog
 from db.control_state import CauseHeld, fitting
 from db.file_lease import FileLease
 from db.journal import Journal, JournalError
+from db.postgres_lease import PostgresLease
 from db.recovery import read_left_behind
 from helpers import logs
 from helpers.clob.eip712 import OrderSigner
@@ -32,7 +33,14 @@ from helpers.commands.trading_worker import Worker
 from helpers.domain import HoldCause, LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
-from helpers.lease import LeaseError, LeaseLostError, LeaseTakenError
+from helpers.lease import (
+    Lease,
+    LeaseError,
+    LeaseLostError,
+    Leases,
+    LeaseTakenError,
+    LeaseUnavailableError,
+)
 from helpers.logs import Tag, logger
 from helpers.recorder import TapeError
 from helpers.settings import EXIT_CONFIGURATION, Settings, SettingsError, load_settings
@@ -87,7 +95,6 @@ def run_worker(
     """Trade until stopped, on paper without a signer, and return the exit code."""
 
     def trade(journal: Journal, guards: Guards) -> int:
-        whose = PAPER_WALLET if signer is None else signer.wallet
         left = read_left_behind(settings.journal_directory, mode, whose)
         side: TradingSide
         if signer is None:
@@ -98,7 +105,18 @@ def run_worker(
         return supervise(worker, worker.run(), new_event_loop)
 
     mode = Mode.PAPER if signer is None else Mode.LIVE
-    return with_journal(settings, mode, clock.now_ns(), trade)
+    whose = PAPER_WALLET if signer is None else signer.wallet
+    lease = lease_for(settings, mode, whose)
+    return with_journal(settings, mode, clock.now_ns(), trade, lease=lease)
+
+
+def lease_for(settings: Settings, mode: Mode, wallet: str) -> Lease:
+    """Return the lease of a wallet: of this machine's folder, and of all with a database."""
+    here = FileLease(settings.journal_directory, mode)
+    url = settings.database_direct_url or settings.database_url
+    if url is None:
+        return here
+    return Leases((here, PostgresLease(url.get_secret_value(), mode, wallet)))
 
 
 def with_journal(
@@ -107,15 +125,17 @@ def with_journal(
     started_ns: int,
     trade: Callable[[Journal, Guards], int],
     limits: WatchLimits | None = None,
+    lease: Lease | None = None,
 ) -> int:
     """Trade as the one trader with the journal of a new run, and return the exit code.
 
-    The lease is the first thing taken and the last given back.
+    The lease, without one given that of the folder, is the first thing taken and the last given
+    back.
     """
     log = logger(Tag.HEALTH)
     folder = settings.journal_directory
-    lease, control = FileLease(folder, mode), ControlLog(folder, mode)
-    remember = partial(_hold_the_next_start, control)
+    lease = lease or FileLease(folder, mode)
+    remember = partial(_hold_the_next_start, ControlLog(folder, mode))
     try:
         with (
             Guards(settings, lease, remember, limits=limits) as guards,
@@ -126,6 +146,9 @@ def with_journal(
     except LeaseTakenError as error:
         logger(Tag.SAFETY).error("another_worker", why=str(error))
         return EXIT_LOCKED
+    except LeaseUnavailableError as error:
+        logger(Tag.SAFETY).error("lease_unavailable", why=str(error))
+        return EXIT_UNAVAILABLE
     except ModelError as error:
         log.error("model_refused", why=str(error))
         return EXIT_UNREADABLE
