@@ -16,6 +16,7 @@ import concurrent.futures
 import contextlib
 import hashlib
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import asyncpg
@@ -79,6 +80,7 @@ class PostgresLease:
         self._thread: threading.Thread | None = None
         self._taken: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._name = ""
         self._giving_back = False
@@ -111,7 +113,7 @@ class PostgresLease:
     def sign(self, holder: LeaseHolder) -> None:
         """Say anew who holds it: more is known of the run now."""
         self._name = _name(holder)
-        self._wake()
+        self._tell(self._changed.set)
 
     def loss(self) -> str:
         """Return why it is not held any more, empty while it is; once lost it stays lost."""
@@ -128,15 +130,15 @@ class PostgresLease:
         if thread is None:
             return
         self._giving_back = True
-        self._wake()
-        # A connection that is still being made ends with the process; the lock is in no danger.
+        if self._task is not None:
+            self._tell(self._task.cancel)
+        # If it does not end, the session does with the process.
         thread.join(CLOSE_SECONDS + ANSWER_SECONDS)
 
-    def _wake(self) -> None:
-        loop = self._loop
-        if loop is not None:
+    def _tell(self, what: Callable[[], object]) -> None:
+        if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: it was lost
-                loop.call_soon_threadsafe(self._changed.set)
+                self._loop.call_soon_threadsafe(what)
 
     # --- In the thread ----------------------------------------------------------------------------
 
@@ -151,11 +153,11 @@ class PostgresLease:
                 self._taken.set_exception(error)
 
     async def _hold(self) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         connection = await connect(self._url, name=self._name, statement_seconds=ANSWER_SECONDS)
         try:
             await self._take(connection)
             connection.add_termination_listener(self._on_cut)
-            self._loop = asyncio.get_running_loop()
             self._confirmed_seconds = system_seconds()
             self._taken.set_result(None)
             await self._keep_asking(connection)

@@ -21,6 +21,7 @@ from helpers import logs
 from helpers.clock import Clock, RealClock
 from helpers.commands.checks import CheckRow, Problem, look_at
 from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.database_row import database_row
 from helpers.commands.operator_control import resume_command
 from helpers.commands.operator_verbs import standing_lines
 from helpers.commands.preflight import Preflight
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> int:
 
 async def _examine(settings: Settings, clock: Clock) -> tuple[CheckRow, ...]:
     rows = await Preflight(settings, clock, Venues(), random.Random()).examine(feeds=True)
-    return (*rows, await halts_row(settings))
+    return (*rows, await halts_row(settings), await database_row(settings))
 
 
 async def halts_row(settings: Settings) -> CheckRow:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 KEY_DATA = re.compile(rb"K\x00\x00\x00\x0c(.{4})(.{4})Z", re.DOTALL)
 """BackendKeyData, before ReadyForQuery: the process id a server greets with."""
-INVENTED = rb"K\x00\x00\x00\x0c" + struct.pack("!i", 7) + rb"\2Z"
+INVENTED = b"K\x00\x00\x00\x0c" + struct.pack("!i", 7)
 
 
 class Proxy:
@@ -60,9 +60,7 @@ class Proxy:
             while chunk := await reader.read(1 << 16):
                 await self._flowing.wait()
                 if answers and self.invents_process_ids:
-                    chunk = KEY_DATA.sub(
-                        rb"K\x00\x00\x00\x0c" + struct.pack("!i", 7) + rb"\2Z", chunk
-                    )
+                    chunk = KEY_DATA.sub(lambda found: INVENTED + found[2] + b"Z", chunk)
                 writer.write(chunk)
                 await writer.drain()
         writer.close()
