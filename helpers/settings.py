@@ -34,7 +34,7 @@ OUR_WORDS: Final = (
 _OUTSIDE_URL: Final = re.compile(
     r"(https://[\w.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:\d{1,5})?(/[!-~]*)?", re.ASCII
 )
-_POSTGRES_URL: Final = re.compile(r"postgres(ql)?://[!-~]+")
+_POSTGRES_URL: Final = re.compile(r"postgres(ql)?://[!-~]+", re.ASCII)
 
 Window = Literal["5m", "15m", "1h", "4h"]
 StrategyName = Literal["rl", "momentum", "mean_revert", "fade_spike", "fair_value", "random"]
@@ -259,7 +259,7 @@ class Settings(BaseSettings):
     @field_validator("database_url", "database_direct_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or _POSTGRES_URL.match(value.get_secret_value()):
+        if value is None or _POSTGRES_URL.fullmatch(value.get_secret_value()):
             return value
         raise ValueError("was not a postgresql:// address")
 

@@ -126,3 +126,28 @@ def test_a_typo_of_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRADE_SIZES", "5")
     monkeypatch.setenv("HOMEBREW_PREFIX", "x")
     assert unknown_names() == ("TRADE_SIZES",)
+
+
+def test_a_database_is_named_by_an_address_of_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both spellings; the value, which holds a password, is in no text (I35)."""
+    for good in ("postgresql://ann:x@db/worker", "postgres://ann@[::1]:5432/w?sslmode=require"):
+        monkeypatch.setenv("DATABASE_URL", good)
+        assert good in load_settings().secrets()
+    for bad in (f"mysql://ann:{CANARY}@db/worker", f"ann:{CANARY}@db", f"postgres://a b{CANARY}"):
+        monkeypatch.setenv("DATABASE_URL", bad)
+        with pytest.raises(SettingsError, match="DATABASE_URL") as refused:
+            load_settings()
+        assert CANARY not in str(refused.value)
+
+
+def test_a_direct_address_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same server's as DATABASE_URL's, so there must be one."""
+    monkeypatch.setenv("DATABASE_DIRECT_URL", "postgresql://ann@db/worker")
+    with pytest.raises(SettingsError, match="set both or none"):
+        load_settings()
+
+
+def test_a_misspelt_database_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I12: the worker would use the embedded one, and nobody would look there."""
+    monkeypatch.setenv("DATABASE_ULR", "postgresql://ann@db/worker")
+    assert "DATABASE_ULR" in unknown_names()
