@@ -68,7 +68,7 @@ async def serve(folder: Path) -> AsyncGenerator[str, None]:
 
 class _Server:
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()
         self._owner_lock = -1
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""

@@ -29,11 +29,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from db.embedded_launch import Plan
+from db.embedded_launch import EXIT_CANNOT_RUN, Plan
 from db.embedded_user import (
     EmbeddedUnavailableError,
     PrivateMounts,
     choose_user,
+    closed_text,
 )
 
 OWNER_LOCK: Final = "owner.lock"
@@ -50,8 +51,8 @@ VERSION: Final = "18"
 OTHERS_MAY_ENTER: Final = 0o001
 PRIVATE: Final = 0o700
 SYNC_METHOD: Final = "syncfs" if sys.platform == "linux" else "fsync"
-"""How a new cluster, and one after a kill, is brought to the disk: at once where the system can, not
-file by file, of which there are a thousand."""
+"""How a new cluster, and one after a kill, is brought to the disk: at once where the system can,
+not file by file, of which there are a thousand."""
 OPTIONS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -151,6 +152,8 @@ class Cluster:
             timeout=INITDB_SECONDS,
             check=False,
         )
+        if done.returncode == EXIT_CANNOT_RUN and self._mounts is not None:
+            raise EmbeddedUnavailableError(closed_text(self.user, self.folder))
         if done.returncode:
             why = done.stderr.decode(errors="replace").strip().splitlines()
             raise EmbeddedUnavailableError(
@@ -213,11 +216,16 @@ class Cluster:
             return None
 
     def server_process_id(self) -> int:
-        """Return the process id the data folder names, 0 without one."""
+        """Return the process id of a server that still runs on the data, 0 without one."""
         try:
-            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        except (FileNotFoundError, ValueError):
+            found = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+            # A server works in its data. Where it died and only one of its children is left, the
+            # number may be anybody's by now; without /proc, server.lock has to be trusted.
+            place = Path(f"/proc/{found}/cwd")
+            ours = not Path("/proc/self/cwd").exists() or place.samefile(self.data)
+        except (OSError, ValueError):
             return 0
+        return found if ours else 0
 
     def _check_version(self) -> None:
         found = (self.data / "PG_VERSION").read_text().strip()

@@ -11,7 +11,7 @@ import pytest
 
 from db.file_lease import FileLease
 from helpers.domain import Mode
-from helpers.lease import Lease, LeaseError, LeaseHolder, LeaseTakenError
+from helpers.lease import Lease, LeaseError, LeaseHolder, Leases, LeaseTakenError
 
 ROOT = Path(__file__).resolve().parents[1]
 ANN = LeaseHolder(4711, "ann", "2026-03-28T10:00:00.000Z", "000007_20260328T100000Z_paper")
@@ -137,3 +137,23 @@ def test_a_child_does_not_inherit_the_lease(tmp_path: Path) -> None:
         assert child.poll() is None
         child.communicate(b"\n")
     assert os.path.lexists(tmp_path / "trader_paper.lock")
+
+
+def test_several_leases_are_held_together_or_not_at_all(tmp_path: Path) -> None:
+    """The one that was had is given back when the next is refused; one lost is all lost."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    other = taken(there)
+    both: Lease = Leases((FileLease(here, Mode.PAPER), FileLease(there, Mode.PAPER)))
+    with pytest.raises(LeaseTakenError):
+        both.acquire(BOB)
+    taken(here).release()
+    other.release()
+    both = Leases((FileLease(here, Mode.PAPER), FileLease(there, Mode.PAPER)))
+    both.acquire(BOB)
+    both.sign(ANN)
+    assert all(b"4711" in (place / "trader_paper.lock").read_bytes() for place in (here, there))
+    assert both.loss() == ""
+    (there / "trader_paper.lock").unlink()
+    assert str(there) in both.loss()
+    both.release()
+    taken(here).release()

@@ -20,6 +20,7 @@ import pytest
 from db.embedded import EmbeddedUnavailableError, serve
 from db.embedded_cluster import Cluster, find_binaries
 from tests.db.serving import (
+    PACKAGES,
     ROOT,
     ServingProcess,
     ask,
@@ -168,6 +169,25 @@ async def test_root_needs_no_folder_that_is_open_to_others(tmp_path: Path) -> No
         assert Path(f"/proc/{postmaster(closed / 'postgres')}").stat().st_uid != 0
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     assert str(closed) not in Path("/proc/self/mounts").read_text()
+
+
+@as_root
+@on_linux
+def test_root_that_may_not_mount_is_told_what_to_do(tmp_path: Path) -> None:
+    """In a container: nothing is opened and nothing is run as root."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("there is no setpriv to give a capability away")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    done = subprocess.run(
+        [setpriv, "--bounding-set=-sys_admin", sys.executable, "-m", "tests.db.serving",
+         closed / "postgres"],
+        cwd=ROOT, env={"PYTHONPATH": PACKAGES}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the user nobody may not enter" in done.stderr
+    assert not (closed / "postgres" / "data").exists()
 
 
 @as_root
