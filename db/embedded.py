@@ -166,7 +166,6 @@ class _Server:
                     f"{process_id}): stop it"
                 )
             if waited > LOOK_SECONDS and process_id and not told:
-                # The lock says that it lives, so the number is its own.
                 told = True
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(process_id, signal.SIGINT)
@@ -189,9 +188,9 @@ async def _answers(url: str) -> bool:
     """Return whether a server takes connections: the only sign of life that counts."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+        await connection.close(timeout=CONNECT_SECONDS)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
-    await connection.close(timeout=CONNECT_SECONDS)
     return True
 
 

@@ -240,8 +240,8 @@ class Cluster:
         # systems where many things run as nobody, nobody may not.
         names = {"root", pwd.getpwuid(os.geteuid()).pw_name}
         rows = "".join(f'owner "{name}" {ROLE}\n' for name in sorted(names))
-        (data / "pg_hba.conf").write_text("local all all peer map=owner\n")
-        (data / "pg_ident.conf").write_text(rows)
+        _write_durably(data / "pg_hba.conf", "local all all peer map=owner\n")
+        _write_durably(data / "pg_ident.conf", rows)
 
     def _make_private(self, folder: Path) -> bool:
         """Return whether a folder is the server's own, and only its."""
@@ -287,6 +287,14 @@ class Cluster:
 
     def _shown(self, path: Path) -> str:
         return str(path if self._mounts is None else self._mounts.shown(path))
+
+
+def _write_durably(path: Path, text: str) -> None:
+    """Write a file anew; half of it would lock everybody out of what initdb made."""
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _others_may_enter(path: Path) -> bool:
