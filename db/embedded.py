@@ -39,7 +39,8 @@ LOOK_SECONDS: Final = 0.2
 CONNECT_PAUSE_SECONDS: Final = 0.01
 CONNECT_SECONDS: Final = 5.0
 RESTART_SECONDS: Final = (0.0, 0.5, 2.0, 5.0, 15.0)
-"""Waits before a dead server is started again, the last one from then on."""
+"""Waits before a dead server is started again, by the starts that failed; the last one from then
+on."""
 
 
 @contextlib.asynccontextmanager
@@ -103,19 +104,20 @@ class _Server:
 
     async def keep(self) -> None:
         """Start a server that died again, and become the owner when the owner is gone."""
-        failures = 0
+        failed_starts = 0
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if self._process is not None and self._process.poll() is None:
-                failures = 0
                 continue
             if not self._take_ownership():
                 continue
-            await asyncio.sleep(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)])
-            failures += 1
-            # Why it does not start is in its log; who uses it finds no connection and says so.
-            with contextlib.suppress(EmbeddedUnavailableError, OSError, subprocess.SubprocessError):
+            await asyncio.sleep(RESTART_SECONDS[min(failed_starts, len(RESTART_SECONDS) - 1)])
+            try:
                 await self._start()
+                failed_starts = 0
+            except (EmbeddedUnavailableError, OSError, subprocess.SubprocessError):
+                # Why is in the server's log; who uses it finds no connection and says so.
+                failed_starts += 1
 
     async def end(self) -> None:
         """Stop the server if it is ours."""

@@ -209,7 +209,7 @@ async def test_another_user_serves_its_own(folder: Path) -> None:
 async def test_a_killed_server_comes_back_with_all_that_was_committed(cluster: Path) -> None:
     """Kill -9 of the server, of one of its processes, again and again; the address stays."""
     async with serve(cluster) as url:
-        for number in range(4):
+        for number in range(6):
             await ask_until_answered(url, f"INSERT INTO kept VALUES ({number}) RETURNING 1")
             if number % 2:
                 backend = await ask(url, "SELECT pid FROM pg_stat_activity WHERE "
@@ -218,7 +218,7 @@ async def test_a_killed_server_comes_back_with_all_that_was_committed(cluster: P
                 os.kill(backend, signal.SIGKILL)
             else:
                 os.kill(postmaster(cluster), signal.SIGKILL)
-        assert await ask_until_answered(url, "SELECT count(*) FROM kept") == 4
+        assert await ask_until_answered(url, "SELECT count(*) FROM kept") == 6
 
 
 @on_linux
