@@ -54,6 +54,11 @@ class FileLease:
             raise LeaseError(f"lease {self._path} cannot be used: {error}") from error
         raise LeaseTakenError(f"{self._path} is replaced again and again: somebody else uses it")
 
+    def retake(self, holder: LeaseHolder) -> None:
+        """Lock the file that is there now; raises as ``acquire``."""
+        self.release()
+        self.acquire(holder)
+
     def sign(self, holder: LeaseHolder) -> None:
         """Say anew who holds it: more is known of the run now."""
         try:
@@ -62,7 +67,7 @@ class FileLease:
             raise LeaseError(f"lease {self._path} cannot be written: {error}") from error
 
     def loss(self) -> str:
-        """Return why it is not held any more, empty while it is; once lost it stays lost."""
+        """Return why it is not held any more, empty while it is; lost until it is retaken."""
         self._loss = self._loss or self._look()
         return self._loss
 

@@ -6,7 +6,8 @@ so a lost connection is a lost lease. A thread of its own asks twice a second wh
 held: nothing here waits on the trading loop, and that loop cannot delay the asking.
 
 A cut that says nothing is noticed here after a few seconds, by the server after half a minute: our
-entries stop before anybody else can have the lock. Must not: take the lock anew once it was lost.
+entries stop before anybody else can have the lock. Must not: take the lock anew by itself; whoever
+lost it may trade only what ends something until it is told to retake it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -30,9 +32,9 @@ from db.connection import (
 )
 from helpers.clock import system_seconds
 from helpers.domain import Mode
-from helpers.lease import LeaseHolder, LeaseTakenError, LeaseUnavailableError
+from helpers.lease import LeaseError, LeaseHolder, LeaseTakenError, LeaseUnavailableError
 
-ACQUIRE_SECONDS: Final = 30.0
+ACQUIRE_SECONDS: Final = 10.0
 """Longest wait at a start: connecting, and asking for the lock."""
 ASK_SECONDS: Final = 0.5
 ANSWER_SECONDS: Final = 3.0
@@ -73,6 +75,40 @@ class PostgresLease:
 
     def __init__(self, url: str, mode: Mode, wallet: str) -> None:
         """Take the server's address, without a pooler before it, and what is to be held."""
+        self._new_session = partial(_Session, url, mode, wallet)
+        self._session = self._new_session()
+
+    def acquire(self, holder: LeaseHolder) -> None:
+        """Take it, or raise ``LeaseTakenError`` that says who has it.
+
+        Raises ``LeaseUnavailableError`` where the server cannot be asked, ``LeaseError`` where no
+        session of its own can be had.
+        """
+        self._session = self._new_session()
+        self._session.acquire(holder)
+
+    def retake(self, holder: LeaseHolder) -> None:
+        """Take it in another session; raises as ``acquire``."""
+        self._session.release()
+        self.acquire(holder)
+
+    def sign(self, holder: LeaseHolder) -> None:
+        """Say anew who holds it: more is known of the run now."""
+        self._session.sign(holder)
+
+    def loss(self) -> str:
+        """Return why it is not held any more, empty while it is; lost until it is retaken."""
+        return self._session.loss()
+
+    def release(self) -> None:
+        """Give it back; does nothing when it is not held."""
+        self._session.release()
+
+
+class _Session:
+    """One session of the server, from asking for the lock until it is gone."""
+
+    def __init__(self, url: str, mode: Mode, wallet: str) -> None:
         self._url = url
         self._mode = mode
         self._wallet = wallet
@@ -92,7 +128,7 @@ class PostgresLease:
 
         Raises ``LeaseUnavailableError`` where the server cannot be asked.
         """
-        assert self._thread is None, "a lease is taken once"
+        assert self._thread is None, "a session is begun once"
         self._name = _name(holder)
         self._thread = threading.Thread(target=self._run, name="postgres_lease", daemon=True)
         self._thread.start()
@@ -186,7 +222,7 @@ class PostgresLease:
         # A pooler invents the number it greets with; the server knows its own.
         found = await connection.fetchval("SELECT pg_backend_pid()")
         if found != connection.get_server_pid():
-            raise LeaseUnavailableError(
+            raise LeaseError(
                 "DATABASE_URL leads through a connection pooler, where no lease can be held: set "
                 "DATABASE_DIRECT_URL to the server itself"
             )

@@ -6,7 +6,7 @@ Must not: decide what a worker does that loses it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from helpers.domain import Message
@@ -41,7 +41,7 @@ class LeaseUnavailableError(LeaseError):
 
 
 class LeaseLostError(LeaseError):
-    """The lease was lost while trading: another worker may hold it now."""
+    """The lease was lost while trading, and another worker has it now."""
 
 
 class Lease(Protocol):
@@ -50,8 +50,13 @@ class Lease(Protocol):
     def acquire(self, holder: LeaseHolder) -> None:
         """Take it, or raise ``LeaseTakenError`` that says who has it.
 
-        Raises ``LeaseError`` where no lease can be had.
+        Raises ``LeaseUnavailableError`` where nobody can be asked now, ``LeaseError`` where no
+        lease can be had.
         """
+        ...
+
+    def retake(self, holder: LeaseHolder) -> None:
+        """Take it again after it was lost; raises as ``acquire``. May wait for some seconds."""
         ...
 
     def sign(self, holder: LeaseHolder) -> None:
@@ -61,7 +66,8 @@ class Lease(Protocol):
     def loss(self) -> str:
         """Return why it is not held any more, empty while it is.
 
-        Once lost it stays lost. Asked twice a second on the event loop: must not wait.
+        Once lost it stays lost until it is retaken. Asked twice a second on the event loop: must
+        not wait.
         """
         ...
 
@@ -78,13 +84,33 @@ class Leases:
         self._leases = leases
 
     def acquire(self, holder: LeaseHolder) -> None:
-        """Take all, or none and raise what the first one that was refused raised."""
-        try:
-            for lease in self._leases:
-                lease.acquire(holder)
-        except LeaseError:
-            self.release()
-            raise
+        """Take all, or none and raise what the first one that was refused raised.
+
+        One that is unavailable costs none of the others: they keep their own traders out.
+        """
+        self._take(self._leases, _acquire, holder)
+
+    def retake(self, holder: LeaseHolder) -> None:
+        """Take those again that were lost; raises as ``acquire``."""
+        self._take([lease for lease in self._leases if lease.loss()], _retake, holder)
+
+    def _take(
+        self,
+        leases: Sequence[Lease],
+        take: Callable[[Lease, LeaseHolder], None],
+        holder: LeaseHolder,
+    ) -> None:
+        unavailable: LeaseUnavailableError | None = None
+        for lease in leases:
+            try:
+                take(lease, holder)
+            except LeaseUnavailableError as error:
+                unavailable = unavailable or error
+            except LeaseError:
+                self.release()
+                raise
+        if unavailable is not None:
+            raise unavailable
 
     def sign(self, holder: LeaseHolder) -> None:
         """Say anew who holds them."""
@@ -99,3 +125,11 @@ class Leases:
         """Give all back, the last one taken first; does nothing for one that is not held."""
         for lease in reversed(self._leases):
             lease.release()
+
+
+def _acquire(lease: Lease, holder: LeaseHolder) -> None:
+    lease.acquire(holder)
+
+
+def _retake(lease: Lease, holder: LeaseHolder) -> None:
+    lease.retake(holder)

@@ -72,7 +72,7 @@ def test_a_holder_without_a_readable_name_still_holds_it(tmp_path: Path, note: b
 
 
 def test_a_file_that_is_removed_is_a_lease_that_is_lost(tmp_path: Path) -> None:
-    """Another worker can take it now, and does; the first learns it and never unlearns it."""
+    """Another worker can take it now, and does; the first has it again when that one is gone."""
     first = taken(tmp_path)
     path = tmp_path / "trader_paper.lock"
     path.unlink()
@@ -83,7 +83,12 @@ def test_a_file_that_is_removed_is_a_lease_that_is_lost(tmp_path: Path) -> None:
     first.release()
     assert b"4712" in path.read_bytes()
     assert "removed or replaced" in first.loss()
+    with pytest.raises(LeaseTakenError, match="4712"):
+        first.retake(ANN)
     second.release()
+    first.retake(ANN)
+    assert first.loss() == ""
+    first.release()
 
 
 def test_a_file_that_is_replaced_is_a_lease_that_is_lost(tmp_path: Path) -> None:

@@ -39,7 +39,6 @@ from helpers.lease import (
     LeaseLostError,
     Leases,
     LeaseTakenError,
-    LeaseUnavailableError,
 )
 from helpers.logs import Tag, logger
 from helpers.recorder import TapeError
@@ -146,9 +145,6 @@ def with_journal(
     except LeaseTakenError as error:
         logger(Tag.SAFETY).error("another_worker", why=str(error))
         return EXIT_LOCKED
-    except LeaseUnavailableError as error:
-        logger(Tag.SAFETY).error("lease_unavailable", why=str(error))
-        return EXIT_UNAVAILABLE
     except ModelError as error:
         log.error("model_refused", why=str(error))
         return EXIT_UNREADABLE

@@ -13,7 +13,7 @@ from db.journal import Journal
 from helpers.clock import Clock
 from helpers.commands.closing_table import closing_table
 from helpers.commands.composition import TradingSide, build_flow, finish, run_started
-from helpers.commands.guards import Guards
+from helpers.commands.guards import Guards, OneTrader
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
@@ -123,8 +123,8 @@ class Worker:
                 tasks.create_task(self._follow_clock())
                 tasks.create_task(self._beat.run())
                 if self._guards is not None:
-                    watching = self._guards.watch(self._vitals(), self.stop, self._lose_lease)
-                    tasks.create_task(watching)
+                    trader = OneTrader(self._hold_for_lease, self._release_for_lease, self._give_up)
+                    tasks.create_task(self._guards.watch(self._vitals(), self.stop, trader))
                 tasks.create_task(self._keep_journal())
                 tasks.create_task(self._refetch_suspects(feeds))
                 tasks.create_task(self._say_alive())
@@ -152,11 +152,16 @@ class Worker:
             self._guards.stopping()
         self._stop.set()
 
-    def _lose_lease(self, why: str) -> None:
+    def _hold_for_lease(self, why: str) -> None:
         # Another worker may trade from now on (I31): whatever this one does ends something.
-        self._lease_lost = why
         self._engine.halts.hold_entries(HoldCause.LEASE, why, self._now_ns)
-        self.stop("the lease was lost")
+
+    def _release_for_lease(self) -> None:
+        self._engine.halts.release_entries(HoldCause.LEASE, self._now_ns)
+
+    def _give_up(self, why: str) -> None:
+        self._lease_lost = why
+        self.stop("another worker has the lease")
 
     def _vitals(self) -> tuple[Vital, ...]:
         engine, beat = self._engine, self._beat
@@ -274,6 +279,8 @@ class Worker:
         started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
         flow.outlets.write(now_ns, "", started)
         self._operator.begin(self._engine.halts, self.on_worker_event, now_ns)
+        if self._guards is not None and self._guards.lease_missing:
+            self._hold_for_lease(self._guards.lease_missing)
         flow.outlets.commit()
         self._build_id = started.build_id
         self._side.attach(flow, self.move_time)

@@ -19,11 +19,12 @@ from db import postgres_lease as module
 from db.file_lease import FileLease
 from db.journal import Journal
 from db.postgres_lease import PostgresLease, lock_key
-from helpers.commands.guards import LEASE_LOOK_SECONDS, Guards
+from helpers.commands.guards import LEASE_LOOK_SECONDS, Guards, OneTrader
 from helpers.commands.run import lease_for, with_journal
 from helpers.domain import Mode
 from helpers.lease import (
     Lease,
+    LeaseError,
     LeaseHolder,
     Leases,
     LeaseTakenError,
@@ -178,7 +179,7 @@ async def test_a_pooler_is_refused(database_url: str) -> None:
     """Behind it the lock would be on a session that others use, and held by nobody."""
     async with proxied(database_url) as (url, proxy):
         proxy.invents_process_ids = True
-        with pytest.raises(LeaseUnavailableError, match="DATABASE_DIRECT_URL"):
+        with pytest.raises(LeaseError, match="DATABASE_DIRECT_URL"):
             await acquire(live(url))
 
 
@@ -287,7 +288,7 @@ async def test_the_direct_address_is_the_leases(tmp_path: Path, database_url: st
 async def test_a_second_worker_on_another_machine_exits_75(
     database_url: str, tmp_path: Path
 ) -> None:
-    """And 69 when the server is away: then nobody knows."""
+    """Refused before anything of a run exists."""
 
     def never(_journal: Journal, _guards: Guards) -> int:
         raise AssertionError("it trades")
@@ -298,23 +299,46 @@ async def test_a_second_worker_on_another_machine_exits_75(
     found = await asyncio.to_thread(with_journal, settings, Mode.LIVE, 1, never, lease=lease)
     assert found == 75
     await release(first)
+
+
+async def test_without_the_server_a_run_begins_and_enters_nothing(tmp_path: Path) -> None:
+    """I1: positions need their supervisor also while nobody knows who may trade."""
+
+    def missing(_journal: Journal, guards: Guards) -> int:
+        with pytest.raises(LeaseTakenError):
+            FileLease(away.journal_directory, Mode.LIVE).acquire(BOB)
+        return 11 if "is away" in guards.lease_missing else 12
+
     away = settings_of(tmp_path, "postgresql://ann@127.0.0.1:1/none")
     lease = lease_for(away, Mode.LIVE, WALLET)
-    assert await asyncio.to_thread(with_journal, away, Mode.LIVE, 1, never, lease=lease) == 69
+    assert await asyncio.to_thread(with_journal, away, Mode.LIVE, 1, missing, lease=lease) == 11
 
 
-async def test_a_run_is_told_of_the_loss_within_a_look(database_url: str, tmp_path: Path) -> None:
-    """From the cut to what stops entries: the guard's look, twice a second."""
+async def test_a_lost_lease_is_retaken_unless_another_worker_has_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Entries stop within a look of the cut, and go on when the lock is ours again (I31)."""
     async with proxied(database_url) as (url, proxy):
         settings = settings_of(tmp_path, url)
         lease = await acquire(lease_for(settings, Mode.LIVE, WALLET))
-        lost: list[str] = []
+        told: list[str] = []
+        trader = OneTrader(told.append, lambda: told.append("ours"), told.append)
         guards = Guards(settings, lease, lambda _why: None)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(guards.watch((), lambda _why: None, lost.append))
+            watching = tasks.create_task(guards.watch((), lambda _why: None, trader))
             await asyncio.sleep(LEASE_LOOK_SECONDS)
             proxy.cut()
-            assert await until(lambda: lost) < LEASE_LOOK_SECONDS + 0.5
+            assert await until(lambda: told) < LEASE_LOOK_SECONDS + 0.5
+            assert "connection to Postgres was lost" in told[0]
+            await until(lambda: "ours" in told)
+            assert lease.loss() == ""
+            proxy.accepts = False
+            proxy.cut()
+            await until(lambda: len(told) == 3)
+            another = await acquire(live(database_url), BOB)
+            proxy.accepts = True
+            await until(lambda: len(told) == 4)
             watching.cancel()
-        assert "connection to Postgres was lost" in lost[0]
+        assert "process 4712 on bob" in told[-1]
+        await release(another)
         guards.__exit__()

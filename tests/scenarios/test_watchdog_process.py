@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from db.file_lease import FileLease
 from db.journal_reading import list_runs, read_journal
-from helpers.domain import Decision, RunStarted, RunStopped
+from helpers.domain import Decision, Mode, RunStarted, RunStopped
+from helpers.lease import LeaseHolder
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_SECONDS = 60.0
@@ -141,13 +143,22 @@ def test_two_signals_stop_a_worker_in_order_and_a_second_worker_never_starts(
     assert (tmp_path / "journal" / "trader_paper.lock").read_text() == ""
 
 
-def test_a_worker_that_loses_its_lease_stops_and_exits_with_75(tmp_path: Path) -> None:
-    """I31: another worker may trade now, so entries are off at once and the run ends in order."""
+def test_a_lease_that_is_lost_stops_entries_until_it_is_ours_again_or_anothers(
+    tmp_path: Path,
+) -> None:
+    """I31: another worker may trade now; when one does, the run ends in order, with 75."""
+    path = tmp_path / "journal" / "trader_paper.lock"
     with worker(tmp_path) as loser:
         loser.wait_for("decision")
-        (tmp_path / "journal" / "trader_paper.lock").unlink()
+        path.unlink()
         lost = loser.wait_for("lease_lost")
+        loser.wait_for("lease_retaken")
+        assert str(loser.running.pid) in path.read_text()
+        other = FileLease(path.parent, Mode.PAPER)
+        path.unlink()
+        other.acquire(LeaseHolder(4711, "ann", "2026-03-28T10:00:00.000Z"))
         code, _ = loser.end()
+        other.release()
         held = [line for line in loser.log() if line["event"] == "entries_held"]
     assert code == 75
     assert lost["tag"] == "SAFETY"
