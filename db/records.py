@@ -13,6 +13,7 @@ import msgspec
 
 from helpers.domain import (
     Accepted,
+    AlertSent,
     Approved,
     Body,
     BookHealth,
@@ -24,6 +25,7 @@ from helpers.domain import (
     ExitAttempted,
     ExitEnded,
     FeedGap,
+    FeedRestored,
     Fill,
     HaltChanged,
     LedgerConflict,
@@ -90,6 +92,8 @@ TYPE_OF_KIND: Final[dict[str, type[Body]]] = {
     "exit_ended": ExitEnded,
     "book_health": BookHealth,
     "feed_gap": FeedGap,
+    "feed_restored": FeedRestored,
+    "alert": AlertSent,
     "run_stopped": RunStopped,
 }
 KIND_OF_TYPE: Final[dict[type[Body], str]] = {body: kind for kind, body in TYPE_OF_KIND.items()}

@@ -17,11 +17,9 @@ from helpers.domain import (
     NS_PER_SECOND,
     Approved,
     Asset,
-    Disconnected,
     Equity,
     ExecutionEvent,
     FeedEvent,
-    FeedGap,
     Fill,
     HoldCause,
     LedgerConflict,
@@ -44,6 +42,7 @@ from helpers.domain import (
     Unsized,
 )
 from helpers.execution import Executor
+from helpers.feed_gaps import LINKS, FeedGaps
 from helpers.halt_control import HaltControl
 from helpers.halts import Halts
 from helpers.position_supervisor import PositionSupervisor
@@ -115,6 +114,7 @@ class Engine:
             stages.outlet,
             self._submit_exit,
         )
+        self._gaps = FeedGaps()
         self._day = 0
         self._resume_at_day_roll = resume_at_day_roll
         self._next_equity_ns = 0
@@ -323,8 +323,8 @@ class Engine:
     def _on_rare(self, event: FeedEvent) -> None:
         if isinstance(event, MarketResolved):
             self._on_resolution(event)
-        elif isinstance(event, Disconnected):
-            self.outlet.write(event.received_ns, "", FeedGap(event.source, event.reason))
+        elif isinstance(event, LINKS) and (row := self._gaps.row_of(event)) is not None:
+            self.outlet.write(event.received_ns, "", row)
 
     def _market_of(self, condition_id: str) -> Market | None:
         known = self.board.market_by_condition(condition_id)
@@ -392,5 +392,5 @@ def _seen(market: Market) -> MarketSeen:
     )
 
 
-_RARE: Final = frozenset({MarketOpened, MarketResolved, Disconnected, OperatorRequest})
+_RARE: Final = frozenset({MarketOpened, MarketResolved, OperatorRequest, *LINKS})
 """Kinds the flow itself looks at, beside quotes; asked of every frame, so by a look-up."""

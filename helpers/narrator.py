@@ -24,6 +24,7 @@ from helpers.domain import (
     Decision,
     Equity,
     FeedGap,
+    FeedRestored,
     Fill,
     FillStatus,
     LedgerConflict,
@@ -308,6 +309,7 @@ _SIMPLE: Final[Mapping[type, tuple[Tag, str, str]]] = MappingProxyType(
         ResolutionSeen: (Tag.FEED, "market_resolved", "info"),
         LedgerConflict: (Tag.SAFETY, "ledger_conflict", "error"),
         FeedGap: (Tag.FEED, "feed_gap", "warning"),
+        FeedRestored: (Tag.FEED, "feed_restored", "info"),
         RunStarted: (Tag.HEALTH, "run_started", "info"),
     }
 )

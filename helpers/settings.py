@@ -27,7 +27,7 @@ WINDOW_SECONDS: Final = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400}
 OUR_WORDS: Final = (
     *("LIVE_", "PAPER_", "TRADE_", "TRIGGER_", "POLYMARKET_", "BINANCE_", "ENTRY_", "POSITION_"),
     *("BOOK_", "REENTRY_", "EXIT_", "RESUME_", "FLATTEN_", "MAKER_", "MAXIMUM_", "MINIMUM_"),
-    *("HEARTBEAT_", "JOURNAL_", "TAPE_", "DATABASE_", "EMBEDDED_"),
+    *("HEARTBEAT_", "DISCORD_", "JOURNAL_", "TAPE_", "DATABASE_", "EMBEDDED_"),
 )
 """First words of our names: an unknown variable that starts with one is probably a typo (I12)."""
 
@@ -214,6 +214,9 @@ class Settings(BaseSettings):
     heartbeat_url: SecretStr | None = Field(
         None, description="Address pinged every minute while the worker decides; https."
     )
+    discord_webhook_url: SecretStr | None = Field(
+        None, description="Discord webhook that alerts are posted to; https."
+    )
     database_url: SecretStr | None = Field(
         None, description="Postgres server, postgresql://... Without it an embedded one is used."
     )
@@ -249,7 +252,7 @@ class Settings(BaseSettings):
             raise ValueError("names something twice")
         return value
 
-    @field_validator("heartbeat_url")
+    @field_validator("heartbeat_url", "discord_webhook_url")
     @classmethod
     def _private(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None or _OUTSIDE_URL.fullmatch(value.get_secret_value()):
@@ -292,8 +295,10 @@ class Settings(BaseSettings):
         """Return every secret value, for redaction only."""
         values = (getattr(self, name) for name in type(self).model_fields)
         found = [v.get_secret_value() for v in values if isinstance(v, SecretStr)]
-        # A key is as secret without its prefix.
-        return tuple(dict.fromkeys((*found, *(secret.removeprefix("0x") for secret in found))))
+        # A key is as secret without its prefix, an address without its host.
+        parts = [secret.removeprefix("0x") for secret in found]
+        parts += [match[4] for secret in found if (match := _OUTSIDE_URL.fullmatch(secret))]
+        return tuple(dict.fromkeys((*found, *(part for part in parts if part))))
 
     def window_seconds(self) -> tuple[int, ...]:
         """Return the window lengths to trade, in seconds."""

@@ -299,8 +299,13 @@ def finish(flow: Flow, settings: Settings, reason: str, now_ns: int) -> None:
     engine.executor.cancel_all(now_ns)
     end_ns = now_ns + settle_span_ns(settings)
     engine.settle_orders(end_ns)
+    flow.outlets.write(end_ns, "", run_stopped(flow, reason))
+
+
+def run_stopped(flow: Flow, reason: str) -> RunStopped:
+    """Return what the run has come to."""
     report = flow.ledger.report()
-    stopped = RunStopped(
+    return RunStopped(
         reason=reason,
         trades=report.trades,
         pnl_micros=report.realised_micros,
@@ -308,7 +313,6 @@ def finish(flow: Flow, settings: Settings, reason: str, now_ns: int) -> None:
         decisions=flow.scorecard.decisions.total(),
         refusals=flow.scorecard.refusals.total(),
     )
-    flow.outlets.write(end_ns, "", stopped)
 
 
 def run_started(settings: Settings, strategy: Strategy, run_id: str, tape: str) -> RunStarted:
@@ -348,6 +352,7 @@ _NOT_DECIDING: Final = (
     "polymarket_api_secret",
     "polymarket_api_passphrase",
     "heartbeat_url",
+    "discord_webhook_url",
     "record",
     "model_directory",
     "tape_directory",

@@ -62,8 +62,14 @@ OF_THE_LAST_WALLET: Final = frozenset(
 MINUTES_MAXIMUM: Final = 24 * 60.0
 EXIT_USAGE: Final = 2
 KEYS: Final = ("polymarket_api_key", "polymarket_api_secret", "polymarket_api_passphrase")
-OTHER_SECRETS: Final = ("polymarket_private_key", "polymarket_relayer_key", "heartbeat_url")
-"""Of the real worker: its wallet, and the monitor that must not take a demo for it."""
+OTHER_SECRETS: Final = (
+    "polymarket_private_key",
+    "polymarket_relayer_key",
+    "heartbeat_url",
+    "discord_webhook_url",
+)
+"""Of the real worker: its wallet, and the monitor and the channel that must not take a demo for
+it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -219,6 +225,7 @@ def with_demo_wallet(
     update: dict[str, object] = {
         name: SecretStr(value) for name, value in zip(KEYS, values, strict=True)
     }
+    update["discord_webhook_url"] = SecretStr(served.polymarket.urls().discord_webhook)
     # Never beside the journal of a real worker: a halt of one must not be the other's.
     folder = "demo-paper" if signer is None else "demo-live"
     update["journal_directory"] = settings.journal_directory / folder

@@ -14,11 +14,11 @@ from typing import Final
 from helpers import logs
 from helpers.clock import Clock, RealClock
 from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.failures import leaves
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.commands.run import (
     EXIT_INTERNAL,
     EXIT_UNAVAILABLE,
-    leaves,
     new_event_loop,
 )
 from helpers.domain import Connected, Market, Source

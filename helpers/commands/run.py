@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Final
 
@@ -26,6 +26,7 @@ from helpers.clock import Clock, RealClock
 from helpers.commands.arming import NotArmedError, arm
 from helpers.commands.composition import TradingSide
 from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
@@ -183,15 +184,6 @@ def supervise(
         code = 0
     worker.close(ENDS.get(code, "failed"))
     return code
-
-
-def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """Yield the single errors of a group of groups."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from leaves(error)
-        else:
-            yield error
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -12,13 +12,22 @@ from db.control import ControlLog
 from db.journal import Journal
 from helpers.clock import Clock
 from helpers.commands.closing_table import closing_table
-from helpers.commands.composition import TradingSide, build_flow, finish, run_started
+from helpers.commands.composition import (
+    TradingSide,
+    build_flow,
+    finish,
+    run_started,
+    run_stopped,
+)
+from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, OneTrader
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
+from helpers.discord import DiscordAlerts
 from helpers.domain import (
     NS_PER_SECOND,
+    AlertSent,
     Connected,
     HoldCause,
     Market,
@@ -82,12 +91,16 @@ class Worker:
         log = ControlLog(settings.journal_directory, self._mode)
         self._operator = OperatorControl(log, Path(journal.run).name)
         self._operator_poll_seconds = operator_poll_seconds
+        self._alerts = self._new_alerts(settings)
+        trading = self._side.trading()
+        if self._alerts is not None:
+            trading = trading._replace(listeners=(*trading.listeners, self._alerts))
         self._flow = build_flow(
             settings,
             self._mode,
             journal,
             allow_cold=allow_cold,
-            trading=self._side.trading(),
+            trading=trading,
             keepers=(self._operator,),
         )
         self._engine = self._flow.engine
@@ -109,6 +122,34 @@ class Worker:
         A lease that is lost stops the run in order and raises ``LeaseLostError`` at its end.
         """
         self.begin()
+        try:
+            if self._alerts is None:
+                await self._trade()
+                return
+            async with self._alerts.running():
+                await self._trade_and_tell(self._alerts)
+        except* _Stopped:
+            self._health.info("stopping", why=self._why)
+
+    async def _trade_and_tell(self, alerts: DiscordAlerts) -> None:
+        # Whatever ends the run, its owner hears of it: the loop still turns here.
+        why, failed = "cancelled", True
+        try:
+            await self._trade()
+        except BaseExceptionGroup as group:
+            why, failed = self._ending(group)
+            raise
+        finally:
+            await alerts.finish(run_stopped(self._flow, why), failed=failed)
+
+    def _ending(self, group: BaseExceptionGroup[BaseException]) -> tuple[str, bool]:
+        """Return what ended the run, and whether nobody had asked for it."""
+        if self._lease_lost:
+            return "the lease was lost", True
+        found = {type(error).__name__ for error in leaves(group) if not isinstance(error, _Stopped)}
+        return (f"failed: {', '.join(sorted(found))}", True) if found else (self._why, False)
+
+    async def _trade(self) -> None:
         feeds = self._feeds = LiveFeeds(
             self._settings,
             self,
@@ -117,22 +158,19 @@ class Worker:
             clock=self._clock,
             rng=self._rng,
         )
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(feeds.run())
-                tasks.create_task(self._follow_clock())
-                tasks.create_task(self._beat.run())
-                if self._guards is not None:
-                    trader = OneTrader(self._hold_for_lease, self._release_for_lease, self._give_up)
-                    tasks.create_task(self._guards.watch(self._vitals(), self.stop, trader))
-                tasks.create_task(self._keep_journal())
-                tasks.create_task(self._refetch_suspects(feeds))
-                tasks.create_task(self._say_alive())
-                tasks.create_task(self._hear_operator())
-                tasks.create_task(self._end_when_stopped())
-                tasks.create_task(self._side.run())
-        except* _Stopped:
-            self._health.info("stopping", why=self._why)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(feeds.run())
+            tasks.create_task(self._follow_clock())
+            tasks.create_task(self._beat.run())
+            if self._guards is not None:
+                trader = OneTrader(self._hold_for_lease, self._release_for_lease, self._give_up)
+                tasks.create_task(self._guards.watch(self._vitals(), self.stop, trader))
+            tasks.create_task(self._keep_journal())
+            tasks.create_task(self._refetch_suspects(feeds))
+            tasks.create_task(self._say_alive())
+            tasks.create_task(self._hear_operator())
+            tasks.create_task(self._end_when_stopped())
+            tasks.create_task(self._side.run())
 
     @property
     def entries_stopped(self) -> str:
@@ -151,6 +189,17 @@ class Worker:
         if self._guards is not None:
             self._guards.stopping()
         self._stop.set()
+
+    def _new_alerts(self, settings: Settings) -> DiscordAlerts | None:
+        if settings.discord_webhook_url is None:
+            return None
+        url = settings.discord_webhook_url.get_secret_value()
+        # Its jitter is its own: how often Discord is away must not change what feeds draw.
+        rng = random.Random(self._rng.getrandbits(64))
+        return DiscordAlerts(url, self._mode, self._clock, rng, self._write_down)
+
+    def _write_down(self, alert: AlertSent) -> None:
+        self._flow.outlets.write(self._advance_clock(self._clock.now_ns()), "", alert)
 
     def _hold_for_lease(self, why: str) -> None:
         # Another worker may trade from now on (I31): whatever this one does ends something.

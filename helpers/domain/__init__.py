@@ -11,6 +11,7 @@ the venue's stamp (0 where it sends none), ``received_ns`` ours.
 
 from __future__ import annotations
 
+from helpers.domain.alerts import AlertKind, AlertOutcome, AlertSent, AlertSeverity
 from helpers.domain.bounded import keep_latest
 from helpers.domain.errors import LedgerError
 from helpers.domain.feed_events import (
@@ -86,6 +87,7 @@ from helpers.domain.records import (
     ExitAttempted,
     ExitEnded,
     FeedGap,
+    FeedRestored,
     LedgerConflict,
     MarketSeen,
     MergeAsked,
@@ -146,6 +148,10 @@ __all__ = [
     "Accepted",
     "Account",
     "Action",
+    "AlertKind",
+    "AlertOutcome",
+    "AlertSent",
+    "AlertSeverity",
     "Approved",
     "Asset",
     "AssetPrice",
@@ -181,6 +187,7 @@ __all__ = [
     "FeeSchedule",
     "FeedEvent",
     "FeedGap",
+    "FeedRestored",
     "Fill",
     "FillStatus",
     "HaltChanged",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from helpers.domain.alerts import AlertSent
 from helpers.domain.halts import HaltChanged, OperatorAnswered
 from helpers.domain.market import Market
 from helpers.domain.orders import (
@@ -249,6 +250,13 @@ class FeedGap(Message, frozen=True):
     reason: str
 
 
+class FeedRestored(Message, frozen=True):
+    """A feed that was lost speaks again."""
+
+    source: Source
+    gap_seconds: float
+
+
 Body = (
     RunStarted
     | MarketSeen
@@ -279,5 +287,7 @@ Body = (
     | ExitEnded
     | BookHealth
     | FeedGap
+    | FeedRestored
+    | AlertSent
     | RunStopped
 )
