@@ -283,6 +283,10 @@ def _tell_end(
     sys.stdout.write(worker.closing_table(title))
     if live is not None:
         sys.stdout.write(_reconciliation(live, served))
+    discord = served.polymarket.discord.messages
+    alerts = sum(len(message.embeds) for message in discord)
+    told = f"{alerts} in {len(discord)} messages to the simulated Discord"
+    sys.stdout.write(f"{'alerts':<22}{told}\n")
     for kind, count in served.schedule.counts.items():
         if count:
             sys.stdout.write(f"{'fault':<22}{kind.value}: {count}\n")

@@ -1,6 +1,7 @@
 """`worker.py doctor`: looks at everything a trade needs; each failure comes with its fix.
 
-Sends no order and changes nothing. Without a key the account's lines are skipped: paper needs none.
+Sends no order and changes nothing; with ``--alert`` it sends a test message to Discord. Without a
+key the account's lines are skipped: paper needs none.
 
     uv run worker.py doctor
 """
@@ -19,6 +20,7 @@ from db.control import ControlLog
 from db.journal_format import JournalError
 from helpers import logs
 from helpers.clock import Clock, RealClock
+from helpers.commands.alert_check import alert_row
 from helpers.commands.checks import CheckRow, Problem, look_at
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.database_row import database_row
@@ -42,6 +44,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--demo", action="store_true", help="look at simulated venues instead")
     parser.add_argument("--break", dest="broken", default="", metavar="LINE",
                         help="with --demo: make this line of the table fail")  # fmt: skip
+    parser.add_argument("--alert", action="store_true",
+                        help="send a test message to Discord, say what became of it")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
         settings = load_settings()
@@ -55,15 +59,16 @@ def main(arguments: list[str]) -> int:
         clock=clock, level="error", json_lines=False, directory=None, secrets=settings.secrets()
     )
     try:
-        rows = asyncio.run(_examine(settings, clock))
+        rows = asyncio.run(_examine(settings, clock, alert=options.alert))
     finally:
         lines.close()
     return _tell(rows, as_json=options.json)
 
 
-async def _examine(settings: Settings, clock: Clock) -> tuple[CheckRow, ...]:
+async def _examine(settings: Settings, clock: Clock, *, alert: bool) -> tuple[CheckRow, ...]:
     rows = await Preflight(settings, clock, Venues(), random.Random()).examine(feeds=True)
-    return (*rows, await halts_row(settings), await database_row(settings))
+    told = (await alert_row(settings, clock),) if alert else ()
+    return (*rows, await halts_row(settings), await database_row(settings), *told)
 
 
 async def halts_row(settings: Settings) -> CheckRow:
@@ -92,7 +97,9 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
         return EXIT_USAGE
     lines = logs.configure(clock=RealClock(), level="error", json_lines=False, directory=None)
     try:
-        return _tell(examine_demo(settings, options.broken), as_json=options.json)
+        return _tell(
+            examine_demo(settings, options.broken, alert=options.alert), as_json=options.json
+        )
     finally:
         lines.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+from helpers.commands.alert_check import alert_row
 from helpers.commands.checks import CheckRow
 from helpers.commands.demo import throw_away_signer, with_demo_wallet
 from helpers.commands.preflight import Preflight
@@ -17,8 +18,13 @@ from simulator.world_settings import DEFAULT_START_NS
 AILMENT_NAMES = tuple(AILMENTS)
 
 
-def examine_demo(settings: Settings, broken: str, seed: int = 7) -> tuple[CheckRow, ...]:
-    """Return the rows of an examination of simulated venues, with one thing broken if named."""
+def examine_demo(
+    settings: Settings, broken: str, seed: int = 7, *, alert: bool = False
+) -> tuple[CheckRow, ...]:
+    """Return the rows of an examination of simulated venues, with one thing broken if named.
+
+    With ``alert`` a test message goes to the simulated Discord.
+    """
     loop = SimulatedLoop()
     clock = LoopClock(loop, DEFAULT_START_NS)
     signer = throw_away_signer(seed)
@@ -34,8 +40,9 @@ def examine_demo(settings: Settings, broken: str, seed: int = 7) -> tuple[CheckR
                 driving = tasks.create_task(served.drive())
                 looking = Preflight(settings, clock, served.venues(), random.Random(seed))
                 rows = await looking.examine(feeds=True)
+                told = (await alert_row(settings, clock),) if alert else ()
                 driving.cancel()
-            return rows
+            return (*rows, *told)
         finally:
             await served.stop()
 
