@@ -172,9 +172,8 @@ class DiscordAlerts:
         stopped, failed = self._end_of_run
         now_ns = self._clock.now_ns()
         self._put(self._reader.close(now_ns))
-        self._put((self._reader.stopped(now_ns, stopped, failed=failed),))
         self._all_put = True
-        self._news.set()
+        self._put((self._reader.stopped(now_ns, stopped, failed=failed),))
 
     def _read_rows(self) -> None:
         while self._rows:
@@ -187,6 +186,8 @@ class DiscordAlerts:
             self._news.set()
         if self._gone:
             self._fail(self._queue.drain(), self._gone)
+            if self._all_put:
+                self._flushed.set()
 
     async def _send(self, client: httpx.AsyncClient) -> None:
         while True:
@@ -195,14 +196,14 @@ class DiscordAlerts:
             batch = self._queue.take(1 if self._single else EMBEDS_MAXIMUM)
             if not batch:
                 self._news.clear()
-                if self._all_put:
-                    self._flushed.set()
                 continue
             self._single = max(0, self._single - 1)
             self._sending = batch
             answer = await self._post(client, batch)
             self._sending = _NOTHING
             self._take_in(batch, answer)
+            if self._all_put and not len(self._queue):
+                self._flushed.set()
 
     async def _wait_for_turn(self) -> None:
         await asyncio.sleep(max(0.0, self._allowed_seconds - monotonic_seconds()))

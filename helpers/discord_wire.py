@@ -48,7 +48,7 @@ COLOURS: Final[Mapping[tuple[Mode, Meaning], int]] = MappingProxyType(
 )
 """Paper is grey, tinted by what it means; live is red, but for profit and warnings."""
 
-_MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@-])")
+_MARKDOWN = re.compile(r"([\\*_~`|>#\[\]()<@])")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u2029]")
 
 
