@@ -356,12 +356,12 @@ def test_the_day_comes_with_its_picture(stream: io.StringIO) -> None:
         alerts = world.alerts()
         async with alerts.running():
             for minute in range(30):
-                alerts.write(at(60.0 * minute - 1_800), "", Equity(0, minute * 10_000, 0, 0))
-            await settled(world, 1, 1_900)
+                alerts.write(at(2.0 * minute - 60), "", Equity(0, minute * 10_000, 0, 0))
+            await settled(world, 1, 90)
             await alerts.finish(STOPPED, failed=False)
         summary = world.webhook.messages[0]
         assert summary.embeds[0].image.url == "attachment://profit.png"
         assert summary.files[0].startswith(b"\x89PNG\r\n")
 
-    simulated(scenario, at(-1_800))  # the sample market opens at midnight
+    simulated(scenario, at(-60))  # the sample market opens at midnight
     assert not stream.getvalue()

@@ -61,3 +61,15 @@ def test_what_cannot_be_broken_is_said(capsys: pytest.CaptureFixture[str]) -> No
     """Usage, exit 2."""
     assert doctor.main(["--demo", "--break", "the bank"]) == 2
     assert "cannot break 'the bank'" in capsys.readouterr().err
+
+
+def test_a_test_alert_is_sent_and_its_end_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Freqtrade #10260: a webhook that does not work is found before it is needed."""
+    code, rows = looked(capsys, "--alert")
+    assert code == 0
+    assert rows[-1] == {
+        "name": "alert",
+        "state": "ok",
+        "found": "a test message arrived (message 1)",
+        "fix": "",
+    }
