@@ -56,6 +56,7 @@ from helpers.live.orders import LiveOrders
 from helpers.live.venue_mode import VenueMode
 from helpers.order_rules import FAK_UNMATCHED_TEXT
 from helpers.settings import load_settings
+from helpers.stages import Outlet
 from strategies.base import Strategy
 from strategies.networks import Actor, Architecture
 from tests.builders import a_market
@@ -153,7 +154,7 @@ def book(market: Market, token: str, bid: int, at_ns: int) -> str:
 class Bench:
     """The flow, and its ticks."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, listeners: tuple[Outlet, ...] = ()) -> None:
         self.clock = RealClock()
         self.gateway = Gateway()
         wallets = derive_wallets(OrderSigner(KEY, "0x" + "00" * 20, 0).address)
@@ -167,7 +168,7 @@ class Bench:
         )
         now_ns = self.clock.now_ns()
         self.journal = Journal.open_run(folder, Mode.LIVE, now_ns, background=True)
-        trading = Trading(self._executor, Ledger(Mode.LIVE, 10_000 * MICROS), ())
+        trading = Trading(self._executor, Ledger(Mode.LIVE, 10_000 * MICROS), listeners)
         self.flow: Flow = build_flow(
             settings, Mode.LIVE, self.journal, allow_cold=True, trading=trading
         )

@@ -52,6 +52,8 @@ ENDED_FIRST: Final = "the run ended first"
 class SenderLimits(NamedTuple):
     """How the sender behaves, in seconds; Discord's own limits are read from its answers."""
 
+    gather_seconds: float = 0.25
+    """From the first alert of a message to its post: what happens together is told together."""
     spacing_seconds: float = 2.0
     """Between two messages: a webhook takes some 30 a minute, and what comes meanwhile is merged
     into one message."""
@@ -95,7 +97,7 @@ class DiscordAlerts:
         self._closing = asyncio.Event()
         self._flushed = asyncio.Event()
         self._end_of_run: tuple[RunStopped, bool] | None = None
-        self._all_put = False
+        self._all_put = asyncio.Event()
         self._allowed_seconds = 0.0
         self._spaced_seconds = 0.0
         self._single = 0
@@ -164,20 +166,21 @@ class DiscordAlerts:
 
     async def _read(self) -> None:
         while not self._closing.is_set():
-            self._read_rows()
+            await self._read_rows()
             self._put(self._reader.advance(self._clock.now_ns()))
             await _set_within(self._closing, READ_SECONDS)
-        self._read_rows()
+        await self._read_rows()
         assert self._end_of_run is not None, "finish says what to tell"
         stopped, failed = self._end_of_run
         now_ns = self._clock.now_ns()
         self._put(self._reader.close(now_ns))
-        self._all_put = True
+        self._all_put.set()
         self._put((self._reader.stopped(now_ns, stopped, failed=failed),))
 
-    def _read_rows(self) -> None:
+    async def _read_rows(self) -> None:
         while self._rows:
             self._put(self._reader.read(*self._rows.popleft()))
+            await asyncio.sleep(0)  # a row takes a tenth of a millisecond; trading goes first
 
     def _put(self, alerts: Iterable[Alert]) -> None:
         for alert in alerts:
@@ -186,7 +189,7 @@ class DiscordAlerts:
             self._news.set()
         if self._gone:
             self._fail(self._queue.drain(), self._gone)
-            if self._all_put:
+            if self._all_put.is_set():
                 self._flushed.set()
 
     async def _send(self, client: httpx.AsyncClient) -> None:
@@ -202,13 +205,16 @@ class DiscordAlerts:
             answer = await self._post(client, batch)
             self._sending = _NOTHING
             self._take_in(batch, answer)
-            if self._all_put and not len(self._queue):
+            if self._all_put.is_set() and not len(self._queue):
                 self._flushed.set()
 
     async def _wait_for_turn(self) -> None:
+        await _set_within(self._closing, self._limits.gather_seconds)
         await asyncio.sleep(max(0.0, self._allowed_seconds - monotonic_seconds()))
         # At the end of a run there is no time for our own spacing, only for what Discord asks.
         await _set_within(self._closing, self._spaced_seconds - monotonic_seconds())
+        if self._closing.is_set():
+            await self._all_put.wait()  # the most important of all that is left goes first
 
     async def _post(self, client: httpx.AsyncClient, batch: tuple[Waiting, ...]) -> WebhookAnswer:
         first, png = batch[0].alert, b""

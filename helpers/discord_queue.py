@@ -20,8 +20,8 @@ from helpers.domain import AlertOutcome, AlertSeverity
 QUEUE_MAXIMUM: Final = 256
 """Alerts that wait, those being sent included."""
 EMBEDS_MAXIMUM: Final = 10
-CHARACTERS_MAXIMUM: Final = 6_000
-"""Discord's, of all embeds of a message together."""
+CHARACTERS_MAXIMUM: Final = 5_900
+"""Of all embeds of a message together. Discord takes 6000; the number of what was merged grows."""
 MERGED_TEXT_MAXIMUM: Final = 1_500
 MOST_IMPORTANT_FIRST: Final = (AlertSeverity.CRITICAL, AlertSeverity.WARNING, AlertSeverity.INFO)
 
@@ -84,8 +84,10 @@ class AlertQueue:
                 if victim is new:
                     return
             elif (kin := self._newest_of_kind(alert)) is not None:
-                text = f"{kin.alert.text}\nalso {alert.title}\n{alert.text}"
-                yield self._merge(new, kin, replace(kin.alert, text=text[:MERGED_TEXT_MAXIMUM]))
+                text = kin.alert.text
+                if len(text) < MERGED_TEXT_MAXIMUM:
+                    text = f"{text}\nalso {alert.title}\n{alert.text}"[:MERGED_TEXT_MAXIMUM]
+                yield self._merge(new, kin, replace(kin.alert, text=text))
                 return
         self._queues[alert.severity].append(new)
         if alert.merge_key:
@@ -158,6 +160,8 @@ class AlertQueue:
         return next(found, None)
 
     def _merge(self, new: Waiting, into: Waiting, words: Alert) -> Ended:
+        same = words.text == into.alert.text and words.title == into.alert.title
         into.alert = replace(words, count=into.alert.count + new.alert.count)
-        into.characters = self._characters(into.alert)
+        if not same:
+            into.characters = self._characters(into.alert)
         return Ended(new.number, new.alert, AlertOutcome.MERGED, "", into.number)

@@ -97,7 +97,7 @@ def embed(mode: Mode, alert: Alert, *, picture: bool = False) -> dict[str, objec
 def characters(mode: Mode, alert: Alert) -> int:
     """Return how much of a message's 6000 characters an alert takes, in UTF-16 units."""
     shown = embed(mode, alert)
-    return sum(len(str(shown[part]).encode("utf-16-le")) // 2 for part in ("title", "description"))
+    return sum(_units(str(shown[part])) for part in ("title", "description"))
 
 
 def message(mode: Mode, alerts: Sequence[Alert], *, picture: bool = False) -> bytes:
@@ -165,12 +165,19 @@ def _seconds(text: str) -> float:
 
 def _fitting(text: str, maximum: int) -> str:
     """Return text that shows as it is, in at most so many UTF-16 units."""
-    shown = ""
-    left = maximum - 1
-    for character in _CONTROL.sub(" ", text.encode("utf-8", "replace").decode()):
+    plain = _CONTROL.sub(" ", text.encode("utf-8", "replace").decode())
+    shown = _MARKDOWN.sub(r"\\\1", plain)
+    if _units(shown) <= maximum:
+        return shown
+    shown, left = "", maximum - 1
+    for character in plain:
         escaped = _MARKDOWN.sub(r"\\\1", character)
-        left -= len(escaped.encode("utf-16-le")) // 2
+        left -= _units(escaped)
         if left < 0:
-            return shown + "…"
+            break
         shown += escaped
-    return shown
+    return shown + "…"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
