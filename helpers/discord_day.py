@@ -81,6 +81,7 @@ class Day:
         hours = (start_ns + DAY_NS - self._since_ns) / NS_PER_SECOND / 3600
         rate = f" ({self._wins / self._trades:.0%} won)" if self._trades else ""
         good = self.profit_micros >= 0
+        # A warning, so that no burst of infos displaces the one message of the day.
         return Alert(
             AlertKind.DAILY_SUMMARY,
             AlertSeverity.WARNING,

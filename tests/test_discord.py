@@ -91,7 +91,8 @@ def test_a_row_becomes_a_message_and_its_end_a_row(stream: io.StringIO) -> None:
 
 
 def test_a_burst_of_500_is_merged_and_the_least_important_dropped(stream: io.StringIO) -> None:
-    """The queue holds 256: all 30 critical and 100 warnings arrive, 126 of 370 infos, the newest.
+    """The queue holds 256, and ten are on their way by then: all 30 critical and 100 warnings arrive,
+    136 of 370 infos, the newest.
 
     Most important first, ten a message, two seconds apart, and Discord never had to refuse one.
     """
@@ -104,10 +105,10 @@ def test_a_burst_of_500_is_merged_and_the_least_important_dropped(stream: io.Str
             await alerts.finish(STOPPED, failed=False)
         assert world.count(DELIVERED, CRITICAL) == 30
         assert world.count(DELIVERED, WARNING) == 100 + 1
-        assert world.count(DELIVERED, INFO) == 126
-        assert world.count(DROPPED) == world.count(DROPPED, INFO) == 244
+        assert world.count(DELIVERED, INFO) == 136
+        assert world.count(DROPPED) == world.count(DROPPED, INFO) == 234
         assert world.count(FAILED) == world.count(MERGED) == 0
-        assert [len(m.embeds) for m in world.webhook.messages] == [10] * 25 + [6, 1]
+        assert [len(m.embeds) for m in world.webhook.messages] == [10] * 26 + [6, 1]
         assert all("❗" in title for title in world.titles[:30])
         assert 50 <= seconds < 56
         assert set(world.webhook.answers) == {200}
@@ -133,12 +134,12 @@ def test_limits_are_obeyed_as_discord_tells_them(stream: io.StringIO) -> None:
             assert 60 <= rest < 75
             await alerts.finish(STOPPED, failed=False)
         assert world.count(DELIVERED) == 397
-        # The headers keep us within the bucket; the limit of a minute is told by a refusal.
-        assert world.webhook.answers == {429: 2 + 1, 200: 43}
+        # The headers keep us within the bucket; the limit of a minute is told by refusals.
+        assert world.webhook.answers == {429: 2 + 2, 200: 42}
 
     simulated(scenario)
     limited = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [line["event"] for line in limited] == ["discord_limited"] * 3
+    assert [line["event"] for line in limited] == ["discord_limited"] * 4
     assert limited[0]["why"] == "HTTP 429, everywhere"
 
 

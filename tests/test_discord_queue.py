@@ -90,7 +90,7 @@ def test_a_message_takes_ten_embeds_and_six_thousand_characters() -> None:
     """Discord refuses more of either."""
     queue = AlertQueue(size)
     filled(queue, *(alert(INFO, f"{n:02}", "x" * 978) for n in range(6)))
-    filled(queue, *(alert(INFO, f"{n:02}", "") for n in range(6, 20)))
+    filled(queue, *(alert(INFO, f"{n:02}", "x" * 20) for n in range(6, 20)))
     assert [len(queue.take()) for _ in range(4)] == [6, 10, 4, 0]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import worker
 from helpers.commands.config import shown
+from helpers.domain import AlertKind, AlertOutcome
 from helpers.logs import Tag
 from helpers.settings import Settings, bounds_of, load_settings
 
@@ -40,6 +41,13 @@ def test_readme_lists_every_verb() -> None:
 def test_readme_lists_every_tag() -> None:
     """Every tag people may grep for is explained."""
     assert all(f"`{tag.value}`" in README for tag in Tag)
+
+
+def test_readme_lists_every_alert() -> None:
+    """U19: nobody is told of anything that is not explained."""
+    table = README.split("## Alerts on Discord")[1].split("## Settings")[0]
+    told = [*AlertKind, *AlertOutcome]
+    assert [one.value for one in told if f"`{one.value}`" not in table] == []
 
 
 def test_the_example_environment_names_settings_only() -> None:
