@@ -105,6 +105,7 @@ class DiscordAlerts:
         self._single = 0
         self._failures = 0
         self._gone = ""
+        self._picture = (0, b"")
         self._no_picture = False
         self._dead = False
         self.outcomes: Counter[AlertOutcome] = Counter()
@@ -220,17 +221,25 @@ class DiscordAlerts:
             await self._all_put.wait()  # the most important of all that is left goes first
 
     async def _post(self, client: httpx.AsyncClient, batch: tuple[Waiting, ...]) -> WebhookAnswer:
-        first, png = batch[0].alert, b""
-        if first.curve and not self._closing.is_set():
-            picture = await draw(first.title, first.curve)
-            png = picture.png
-            if picture.problem and not self._no_picture:
-                self._no_picture = True
-                self._log.warning("discord_summary_without_picture", why=picture.problem)
+        png = await self._picture_of(batch[0])
         for one in batch:
             one.tries += 1
         text = message(self._mode, [one.alert for one in batch], picture=bool(png))
         return await post(client, self._url, text, png, seconds=self._limits.post_seconds)
+
+    async def _picture_of(self, one: Waiting) -> bytes:
+        curve = one.alert.curve
+        if not curve or self._closing.is_set():
+            return b""
+        number, png = self._picture
+        if number == one.number:
+            return png  # drawn for a try before this one
+        picture = await draw(one.alert.title, curve)
+        self._picture = (one.number, picture.png)
+        if picture.problem and not self._no_picture:
+            self._no_picture = True
+            self._log.warning("discord_summary_without_picture", why=picture.problem)
+        return picture.png
 
     # --- What an answer means -----------------------------------------------------------------
 

@@ -91,8 +91,9 @@ def test_a_row_becomes_a_message_and_its_end_a_row(stream: io.StringIO) -> None:
 
 
 def test_a_burst_of_500_is_merged_and_the_least_important_dropped(stream: io.StringIO) -> None:
-    """The queue holds 256, and ten are on their way by then: all 30 critical and 100 warnings arrive,
-    136 of 370 infos, the newest.
+    """All 30 critical and 100 warnings arrive, and the newest 136 of 370 infos.
+
+    The queue holds 256, and ten are on their way before the rest is read.
 
     Most important first, ten a message, two seconds apart, and Discord never had to refuse one.
     """

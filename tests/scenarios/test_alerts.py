@@ -80,8 +80,9 @@ def test_the_owner_hears_of_a_run_that_fails(tmp_path: Path) -> None:
         assert caught.group_contains(NoFastMarket)
         records = list(read_journal(journal.run))
         assert isinstance(records[-1].body, RunStopped)
-        (_, stopped) = alerts_of(records)
+        (stopped, _) = alerts_of(records)
         assert stopped.severity is AlertSeverity.CRITICAL
         return world.titles
 
-    assert simulated(scenario) == ["PAPER · started", "PAPER · ❗ stopped: failed: NoFastMarket"]
+    # It failed at once: both are in one message, and what matters more comes first.
+    assert simulated(scenario) == ["PAPER · ❗ stopped: failed: NoFastMarket", "PAPER · started"]
