@@ -105,7 +105,8 @@ class DiscordAlerts:
         self._single = 0
         self._failures = 0
         self._gone = ""
-        self._picture = (0, b"")
+        self._undrawn: deque[Alert] = deque()
+        self._to_draw = asyncio.Event()
         self._no_picture = False
         self._dead = False
         self.outcomes: Counter[AlertOutcome] = Counter()
@@ -160,6 +161,7 @@ class DiscordAlerts:
         try:
             async with asyncio.TaskGroup() as tasks, self._client() as client:
                 tasks.create_task(self._read())
+                tasks.create_task(self._draw())
                 await self._send(client)
         except* Exception as group:  # the task boundary: alerts end, trading goes on
             self._dead = True
@@ -177,6 +179,8 @@ class DiscordAlerts:
         stopped, failed = self._end_of_run
         now_ns = self._clock.now_ns()
         self._put(self._reader.close(now_ns))
+        while self._undrawn:
+            self._put((replace(self._undrawn.popleft(), curve=()),))
         self._all_put.set()
         self._put((self._reader.stopped(now_ns, stopped, failed=failed),))
 
@@ -188,6 +192,10 @@ class DiscordAlerts:
 
     def _put(self, alerts: Iterable[Alert]) -> None:
         for alert in alerts:
+            if alert.curve:
+                self._undrawn.append(alert)
+                self._to_draw.set()
+                continue
             for ended in self._queue.put(alert):
                 self._end(ended)
             self._news.set()
@@ -195,6 +203,21 @@ class DiscordAlerts:
             self._fail(self._queue.drain(), self._gone)
             if self._all_put.is_set():
                 self._flushed.set()
+
+    async def _draw(self) -> None:
+        # Beside the sender: a picture may take a minute, and a halt must not wait for it.
+        while True:
+            await self._to_draw.wait()
+            self._to_draw.clear()
+            while self._undrawn:
+                alert = self._undrawn[0]
+                picture = await draw(alert.title, alert.curve)
+                if picture.problem and not self._no_picture:
+                    self._no_picture = True
+                    self._log.warning("discord_summary_without_picture", why=picture.problem)
+                if self._undrawn:  # the end of the run does not wait for it either
+                    self._undrawn.popleft()
+                    self._put((replace(alert, curve=(), picture=picture.png),))
 
     async def _send(self, client: httpx.AsyncClient) -> None:
         while True:
@@ -221,25 +244,11 @@ class DiscordAlerts:
             await self._all_put.wait()  # the most important of all that is left goes first
 
     async def _post(self, client: httpx.AsyncClient, batch: tuple[Waiting, ...]) -> WebhookAnswer:
-        png = await self._picture_of(batch[0])
+        png = batch[0].alert.picture
         for one in batch:
             one.tries += 1
         text = message(self._mode, [one.alert for one in batch], picture=bool(png))
         return await post(client, self._url, text, png, seconds=self._limits.post_seconds)
-
-    async def _picture_of(self, one: Waiting) -> bytes:
-        curve = one.alert.curve
-        if not curve or self._closing.is_set():
-            return b""
-        number, png = self._picture
-        if number == one.number:
-            return png  # drawn for a try before this one
-        picture = await draw(one.alert.title, curve)
-        self._picture = (one.number, picture.png)
-        if picture.problem and not self._no_picture:
-            self._no_picture = True
-            self._log.warning("discord_summary_without_picture", why=picture.problem)
-        return picture.png
 
     # --- What an answer means -----------------------------------------------------------------
 
@@ -267,8 +276,8 @@ class DiscordAlerts:
 
     def _refused(self, batch: tuple[Waiting, ...], answer: WebhookAnswer) -> None:
         first = batch[0]
-        if first.alert.curve:
-            first.alert = replace(first.alert, curve=())  # again, without its picture
+        if first.alert.picture:
+            first.alert = replace(first.alert, picture=b"")  # again, without it
             self._queue.put_back(batch)
         elif len(batch) > 1:
             self._single = len(batch)  # one of them is to blame, the others must arrive

@@ -22,8 +22,8 @@ from helpers.discord_words import EquityPoint
 from helpers.domain import MICROS, NS_PER_SECOND, Message
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-DRAW_SECONDS: Final = 20.0
-"""Bound of one picture; a child that takes longer is killed."""
+DRAW_SECONDS: Final = 60.0
+"""Bound of one picture; a child that takes longer is killed. Nothing but the summary waits."""
 PICTURE_BYTES_MAXIMUM: Final = 512 << 10
 POINTS_MINIMUM: Final = 2
 NICENESS: Final = 10
@@ -48,7 +48,7 @@ class Picture(Message, frozen=True):
 
 
 async def draw(title: str, points: tuple[EquityPoint, ...]) -> Picture:
-    """Return the picture of a day; never raises for what a child does, never takes over 20 s."""
+    """Return the picture of a day; never raises for what a child does, bounded."""
     if len(points) < POINTS_MINIMUM:
         return Picture(problem="there is nothing to draw yet")
     text = msgspec.json.encode(Drawing(title, points))

@@ -96,7 +96,7 @@ class AlertQueue:
     def take(self, embeds_maximum: int = EMBEDS_MAXIMUM) -> tuple[Waiting, ...]:
         """Return the alerts of the next message; ``put_back`` or ``settle`` ends them.
 
-        One with a picture goes alone: the picture is drawn for it.
+        One with a picture goes alone: a message of ours has one.
         """
         batch: list[Waiting] = []
         characters = 0
@@ -104,7 +104,7 @@ class AlertQueue:
             queue = self._queues[severity]
             while queue and len(batch) < embeds_maximum:
                 one = queue[0]
-                if batch and (one.alert.curve or batch[0].alert.curve):
+                if batch and (one.alert.picture or batch[0].alert.picture):
                     return self._take(batch)
                 if batch and characters + one.characters > CHARACTERS_MAXIMUM:
                     return self._take(batch)

@@ -51,7 +51,9 @@ class Alert(Message, frozen=True):
     count: int = 1
     """How many things it stands for."""
     curve: tuple[EquityPoint, ...] = ()
-    """What a picture is drawn of."""
+    """What a picture is to be drawn of; empty once it is drawn."""
+    picture: bytes = b""
+    """A PNG that goes with it."""
 
 
 def market_name(market: str) -> str:

@@ -16,7 +16,7 @@ from helpers.discord_queue import (
     Ended,
     Waiting,
 )
-from helpers.discord_words import Alert, EquityPoint
+from helpers.discord_words import Alert
 from helpers.domain import AlertKind, AlertOutcome, AlertSeverity
 from tests.discord_world import alert
 
@@ -97,8 +97,7 @@ def test_a_message_takes_ten_embeds_and_six_thousand_characters() -> None:
 def test_a_picture_goes_alone() -> None:
     """A message has one picture, of the alert it belongs to."""
     queue = AlertQueue(size)
-    curve = (EquityPoint(1, 2), EquityPoint(3, 4))
-    filled(queue, alert(), replace(alert(title="summary"), curve=curve), alert())
+    filled(queue, alert(), replace(alert(title="summary"), picture=b"png"), alert())
     assert [titles(queue.take()) for _ in range(4)] == [
         ["entered BTC 15m up"],
         ["summary"],
