@@ -99,7 +99,6 @@ class AlertReader:
             build=body.build_id,
             features=body.feature_version,
             settings=body.settings_digest,
-            run=body.run_id,
         )
         yield Alert(AlertKind.STARTED, INFO, Meaning.NEUTRAL, "started", facts, at_ns)
 
