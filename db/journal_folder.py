@@ -8,16 +8,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from uuid import UUID, uuid4
 
-from db.journal_format import JournalLockedError
+from db.journal_format import JournalError, JournalLockedError
 from db.journal_reading import list_runs, list_segments
 from helpers.domain import NS_PER_SECOND, Mode
 
 WRITER_LOCK: Final = "writer.lock"
 NUMBERING_LOCK: Final = "numbering.lock"
+IDENTITY_FILE: Final = "journal.id"
 
 
 def lock(path: Path, held: str) -> int:
@@ -84,7 +87,7 @@ def retire_oldest(run: Path, mode: Mode, current_segment: int, retain_bytes: int
         own = path.parent == run
         if own and int(path.stem) >= current_segment:
             continue
-        if not own and (not path.exists() or _is_held(path.parent)):
+        if not own and (not path.exists() or is_held(path.parent)):
             continue
         path.unlink(missing_ok=True)
         excess -= size
@@ -100,6 +103,30 @@ def _remove_if_empty(run: Path) -> None:
             run.rmdir()
 
 
+def journal_identity(folder: Path) -> UUID:
+    """Return what names a journal folder for ever, wherever it is moved; made when first asked."""
+    path = folder / IDENTITY_FILE
+    try:
+        return UUID(path.read_text().strip())
+    except FileNotFoundError:
+        # Written whole under another name, then linked: of two at once one wins, and both read it.
+        descriptor, name = tempfile.mkstemp(prefix=f"{IDENTITY_FILE}.", dir=folder)
+        made = Path(name)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"{uuid4()}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(made)
+        finally:
+            made.unlink()
+        sync_directory(folder)
+        return UUID(path.read_text().strip())
+    except ValueError as error:
+        raise JournalError(f"{path} holds no identity: remove it to make another") from error
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
@@ -109,7 +136,11 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _is_held(run: Path) -> bool:
+def is_held(run: Path) -> bool:
+    """Return whether a writer has a run. Never ask before its first segment is there.
+
+    The look takes the lock for a moment: a writer that is only about to take it would be refused.
+    """
     try:
         descriptor = lock(run / WRITER_LOCK, "")
     except JournalLockedError:

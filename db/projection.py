@@ -15,6 +15,7 @@ from db.projection_orders import ORDER_KINDS
 from db.projection_tables import MARKETS, STATE_TABLES, StateTable
 from db.records import Record
 from helpers.domain import (
+    FEATURE_NAMES,
     NO_FORECAST,
     Action,
     AlertSent,
@@ -44,6 +45,7 @@ from helpers.domain import (
 )
 
 Row = tuple[Any, ...]
+FEATURE_COUNT: Final = len(FEATURE_NAMES)
 _ACTION_NAMES: Final = {action: action.name for action in Action}
 
 
@@ -94,6 +96,8 @@ def _changes(session: int, record: Record) -> Iterator[Change]:
 
 def _decision(session: int, record: Record, body: Decision) -> Row:
     forecast = body.forecast_up
+    if len(body.features) != FEATURE_COUNT:
+        raise ValueError(f"{len(body.features)} features, expected {FEATURE_COUNT}")
     return (
         session,
         record.seq,
@@ -105,7 +109,7 @@ def _decision(session: int, record: Record, body: Decision) -> Row:
         None if forecast == NO_FORECAST else forecast,
         body.model_id,
         plain(body.reason),
-        body.features,
+        *body.features,
         body.cold,
         body.up_bid_micros,
         body.up_ask_micros,

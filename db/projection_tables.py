@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from helpers.domain import Message
+from helpers.domain import FEATURE_NAMES, Message
 
 EVENT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "decisions": (
         *("session", "seq", "at_ns", "market", "action"),
         *("probability_hold", "probability_buy", "probability_sell", "value", "forecast_up"),
-        *("model_id", "reason", "features", "cold"),
+        *("model_id", "reason", *FEATURE_NAMES, "cold"),
         *("up_bid_micros", "up_ask_micros", "fast_mid", "seconds_to_close"),
     ),
     "market_events": (

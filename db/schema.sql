@@ -187,7 +187,24 @@ CREATE TABLE decisions (
     forecast_up real,
     model_id text NOT NULL,
     reason text NOT NULL,
-    features real[] NOT NULL,
+    returns_1m real NOT NULL,
+    returns_5m real NOT NULL,
+    returns_10m real NOT NULL,
+    ob_imbalance_l1 real NOT NULL,
+    ob_imbalance_l5 real NOT NULL,
+    trade_flow_imbalance real NOT NULL,
+    cvd_acceleration real NOT NULL,
+    spread_pct real NOT NULL,
+    trade_intensity real NOT NULL,
+    large_trade_flag real NOT NULL,
+    vol_5m real NOT NULL,
+    vol_expansion real NOT NULL,
+    has_position real NOT NULL,
+    position_side real NOT NULL,
+    position_pnl real NOT NULL,
+    time_remaining real NOT NULL,
+    vol_regime real NOT NULL,
+    trend_regime real NOT NULL,
     cold smallint[] NOT NULL,
     up_bid_micros bigint NOT NULL,
     up_ask_micros bigint NOT NULL,
@@ -196,7 +213,6 @@ CREATE TABLE decisions (
     PRIMARY KEY (session, seq)
 );
 COMMENT ON TABLE decisions IS 'Nine rows in ten: kept for DATABASE_DECISION_DAYS, longer if traded.';
-COMMENT ON COLUMN decisions.features IS 'In the order of view decision_features.';
 COMMENT ON COLUMN decisions.cold IS 'Indices, from 0, of features whose window is not filled.';
 CREATE INDEX decisions_at ON decisions USING brin (at_ns);
 
@@ -537,17 +553,6 @@ CREATE TABLE model_promotions (
 COMMENT ON TABLE model_promotions IS 'Weights that took over, or were taken back.';
 
 -- Views ------------------------------------------------------------------------------------------
-
-CREATE VIEW decision_features AS
-SELECT session, seq, at, market, action,
-    features[1] AS returns_1m, features[2] AS returns_5m, features[3] AS returns_10m,
-    features[4] AS ob_imbalance_l1, features[5] AS ob_imbalance_l5,
-    features[6] AS trade_flow_imbalance, features[7] AS cvd_acceleration,
-    features[8] AS spread_pct, features[9] AS trade_intensity,
-    features[10] AS large_trade_flag, features[11] AS vol_5m, features[12] AS vol_expansion,
-    features[13] AS has_position, features[14] AS position_side, features[15] AS position_pnl,
-    features[16] AS time_remaining, features[17] AS vol_regime, features[18] AS trend_regime
-FROM decisions;
 
 CREATE VIEW trips AS
 SELECT s.book, s.account, s.run, s.model_id, p.*,

@@ -15,8 +15,17 @@ from db.projection_tables import (
     ORDERS,
 )
 from db.records import KIND_OF_TYPE, Record
-from helpers.domain import Body, Decision, FillStatus, Mode, Refused, RuleFailure, RunStarted
-from helpers.domain import RunStopped as Stopped
+from helpers.domain import (
+    FEATURE_NAMES,
+    Body,
+    Decision,
+    FillStatus,
+    Mode,
+    Refused,
+    RuleFailure,
+    RunStarted,
+    RunStopped,
+)
 from tests.journal_samples import EVERY_BODY, SLUG, STORY, at, fill, intent, records, refused
 
 
@@ -34,7 +43,7 @@ def test_every_kind_has_a_place(body: Body) -> None:
     """No kind is left out, and every row fits its table's columns (I17)."""
     projection = projected(body)
     rows = [(table, row) for table, found in projection.events.items() for row in found]
-    if not isinstance(body, RunStarted | Stopped):
+    if not isinstance(body, RunStarted | RunStopped):
         assert rows
     for table, row in rows:
         assert len(row) == len(EVENT_COLUMNS[table]), table
@@ -53,7 +62,7 @@ def test_a_decision_keeps_everything_it_was_made_of() -> None:
     (row,) = projected(body).events["decisions"]
     told = dict(zip(EVENT_COLUMNS["decisions"], row, strict=True))
     assert told["action"] == "BUY"
-    assert told["features"] == body.features
+    assert tuple(told[name] for name in FEATURE_NAMES) == body.features
     assert told["probability_buy"] == body.probabilities[1]
     assert told["forecast_up"] is None
     assert told["up_ask_micros"] == body.up_ask_micros
