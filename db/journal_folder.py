@@ -21,6 +21,8 @@ from helpers.domain import NS_PER_SECOND, Mode
 WRITER_LOCK: Final = "writer.lock"
 NUMBERING_LOCK: Final = "numbering.lock"
 IDENTITY_FILE: Final = "journal.id"
+DEMO_FOLDERS: Final = ("demo-paper", "demo-live")
+"""Under a worker's folder: what demos write, never mixed with what a worker does."""
 
 
 def lock(path: Path, held: str) -> int:

@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 import asyncpg
 
 from db.connection import Database
-from db.journal_folder import is_held, journal_identity
+from db.journal_folder import DEMO_FOLDERS, is_held, journal_identity
 from db.journal_reading import RunFolder, list_runs, list_segments
 from db.journal_tail import PIECE_ROWS, Piece, TailPosition, read_piece
 from db.projection import Projection
@@ -33,8 +33,6 @@ ROW_FAULTS: Final = (
     OverflowError,
 )
 """What says that a row, not the database, is to blame."""
-DEMO_FOLDERS: Final = ("demo-paper", "demo-live")
-"""Under the journal folder: what demos write, never mixed with what a worker does."""
 
 
 class JournalFolder(Message, frozen=True):
@@ -60,10 +58,22 @@ class _Place(NamedTuple):
     position: TailPosition
 
 
+def journal_folder(path: Path) -> JournalFolder:
+    """Return a folder of runs; demos are told by its name."""
+    return JournalFolder(path, demo=path.name in DEMO_FOLDERS)
+
+
 def journal_folders(root: Path) -> tuple[JournalFolder, ...]:
     """Return a worker's journal folder and those of the demos under it."""
-    demos = (JournalFolder(root / name, demo=True) for name in DEMO_FOLDERS)
-    return (JournalFolder(root, demo=False), *demos)
+    return tuple(journal_folder(path) for path in (root, *(root / name for name in DEMO_FOLDERS)))
+
+
+async def catch_up(database: Database, folders: Sequence[JournalFolder]) -> int:
+    """Carry over all that is left and return its rows; raises ``DatabaseUnavailableError``."""
+    projector, rows = Projector(database, folders), 0
+    while (step := await projector.step()) is not None:
+        rows += step.rows
+    return rows
 
 
 class Projector:

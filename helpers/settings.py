@@ -217,6 +217,9 @@ class Settings(BaseSettings):
     discord_webhook_url: SecretStr | None = Field(
         None, description="Discord webhook that alerts are posted to; https."
     )
+    database: Literal["auto", "off"] = Field(
+        "auto", description="auto: the journal is also carried into Postgres. off: it is not."
+    )
     database_url: SecretStr | None = Field(
         None, description="Postgres server, postgresql://... Without it an embedded one is used."
     )
@@ -226,6 +229,12 @@ class Settings(BaseSettings):
     )
     embedded_postgres_directory: Path = Field(
         Path("backups/postgres"), description="Data of the embedded Postgres."
+    )
+    database_detail_days: float = Field(
+        7,
+        ge=0.04,
+        le=3650,
+        description="Days that decisions and refusals stay in the database; trades stay for ever.",
     )
     record: bool = Field(False, description="Write every frame to a tape that replay can read.")
     tape_directory: Path = Field(Path("backups/tapes"), description="Where tapes go.")

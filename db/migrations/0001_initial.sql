@@ -94,8 +94,7 @@ CREATE TABLE sessions (
     pnl_micros bigint,
     fees_micros bigint,
     decisions bigint,
-    refusals bigint,
-    decisions_retired bigint NOT NULL DEFAULT 0
+    refusals bigint
 );
 COMMENT ON TABLE sessions IS 'One run of the worker; heartbeat is its latest row, no stop a kill.';
 CREATE INDEX sessions_account ON sessions (account);
@@ -122,6 +121,14 @@ CREATE TABLE projection_faults (
     PRIMARY KEY (session, seq)
 );
 COMMENT ON TABLE projection_faults IS 'Journal rows that no table takes; the journal has them.';
+
+CREATE TABLE retired_rows (
+    session integer NOT NULL REFERENCES sessions,
+    kind text NOT NULL,
+    rows bigint NOT NULL,
+    PRIMARY KEY (session, kind)
+);
+COMMENT ON TABLE retired_rows IS 'Decisions and refusals that were here and grew too old.';
 
 -- Markets ----------------------------------------------------------------------------------------
 
@@ -210,7 +217,7 @@ CREATE TABLE decisions (
     seconds_to_close double precision NOT NULL,
     PRIMARY KEY (session, seq)
 );
-COMMENT ON TABLE decisions IS 'Nine rows in ten: kept for DATABASE_DECISION_DAYS, longer if traded.';
+COMMENT ON TABLE decisions IS 'Nine rows in ten: kept for DATABASE_DETAIL_DAYS, longer if traded.';
 COMMENT ON COLUMN decisions.cold IS 'Indices, from 0, of features whose window is not filled.';
 CREATE INDEX decisions_at ON decisions USING brin (at_ns);
 
@@ -768,14 +775,14 @@ WHERE f.origin = 'order' AND NOT f.carried AND NOT EXISTS (
 COMMENT ON VIEW unexplained_orders IS 'Always empty: every order has its verdict, every fill its order.';
 
 CREATE VIEW journal_counts AS
+SELECT session, kind, sum(rows)::bigint AS rows FROM (
 SELECT session, 'run_started' AS kind, 1::bigint AS rows FROM sessions WHERE started_seq IS NOT NULL
 UNION ALL
 SELECT session, 'run_stopped', 1 FROM sessions WHERE stopped_seq IS NOT NULL
 UNION ALL
-SELECT s.session, 'decision', coalesce(d.rows, 0) + s.decisions_retired
-FROM sessions s
-LEFT JOIN (SELECT session, count(*) AS rows FROM decisions GROUP BY session) d USING (session)
-WHERE d.rows IS NOT NULL OR s.decisions_retired > 0
+SELECT session, kind, rows FROM retired_rows
+UNION ALL
+SELECT session, 'decision', count(*) FROM decisions GROUP BY session
 UNION ALL
 SELECT session, kind::text, count(*) FROM market_events GROUP BY session, kind
 UNION ALL
@@ -813,5 +820,6 @@ SELECT session, 'halt_changed', count(*) FROM halts GROUP BY session
 UNION ALL
 SELECT session, 'operator_answered', count(*) FROM operator_answers GROUP BY session
 UNION ALL
-SELECT session, 'alert', count(*) FROM alerts GROUP BY session;
+SELECT session, 'alert', count(*) FROM alerts GROUP BY session
+) AS counted GROUP BY session, kind;
 COMMENT ON VIEW journal_counts IS 'Rows of each kind: equal to the journal''s, retired ones included.';

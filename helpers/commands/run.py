@@ -30,6 +30,7 @@ from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
+from helpers.commands.projecting import Projecting
 from helpers.commands.trading_worker import Worker
 from helpers.domain import HoldCause, LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
@@ -137,11 +138,14 @@ def with_journal(
     lease = lease or FileLease(folder, mode)
     remember = partial(_hold_the_next_start, ControlLog(folder, mode))
     try:
+        # Left last: the journal is closed and the lease given back before anybody waits for it.
         with (
+            Projecting(settings) as projecting,
             Guards(settings, lease, remember, limits=limits) as guards,
             Journal.open_run(folder, mode, started_ns, background=True) as journal,
         ):
             guards.name_run(journal.run.name)
+            projecting.start()
             return trade(journal, guards)
     except LeaseTakenError as error:
         logger(Tag.SAFETY).error("another_worker", why=str(error))
