@@ -15,13 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import asyncpg
+import msgspec
 
-from db.connection import Database
+from db.connection import Database, connect
 from db.embedded import serve
 from db.journal import Journal
 from db.migrate import migrate
 from db.projector import JournalFolder, Projector
+from db.records import decode_body
 from helpers.clock import system_seconds
 from helpers.domain import (
     MICROS,
@@ -117,7 +118,10 @@ def _order(journal: Journal, slug: str, asset: Asset, at_ns: int) -> None:
         deadline_ns=at_ns + 120 * NS_PER_SECOND,
     )
     order_id = f"paper-{at_ns}"
-    journal.append(at_ns, slug, Approved(intent, at_ns))
+    # Read back, as a journal's reader does: only the gate may make one.
+    verdict = decode_body("approved", msgspec.json.encode({"intent": intent, "at_ns": at_ns}))
+    assert isinstance(verdict, Approved)
+    journal.append(at_ns, slug, verdict)
     journal.append(at_ns, slug, Accepted(intent.intent_id, order_id, at_ns))
     for status in (FillStatus.MATCHED, FillStatus.CONFIRMED):
         fill = Fill(
@@ -149,7 +153,7 @@ async def measure(folder: Path, rows: int) -> float:
     journal = folder / "journal"
     count = write_journal(journal, rows)
     async with serve(folder / "postgres") as url:
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(url)
+        connection = await connect(url)
         await migrate(connection)
         database = Database(url)
         projector = Projector(database, (JournalFolder(journal, demo=False),))

@@ -638,7 +638,8 @@ SELECT legs.book, legs.account, legs.market, m.asset, legs.outcome,
     CASE WHEN trip_shares_micros > 0
         THEN (trip_cost_micros * legs.shares_micros / trip_shares_micros)::bigint
         ELSE trip_cost_micros::bigint END AS cost_micros,
-    f.opened_ns, moment(f.opened_ns) AS opened_at, f.deadline_ns, moment(f.deadline_ns) AS deadline_at
+    f.opened_ns, moment(f.opened_ns) AS opened_at,
+    nullif(f.deadline_ns, 0) AS deadline_ns, moment(nullif(f.deadline_ns, 0)) AS deadline_at
 FROM legs
 LEFT JOIN markets m USING (account, market)
 CROSS JOIN LATERAL (
@@ -653,7 +654,8 @@ CROSS JOIN LATERAL (
         ), 0)
 ) f
 WHERE legs.shares_micros > 0;
-COMMENT ON VIEW open_positions IS 'What each book''s latest account holds, by trades that stand.';
+COMMENT ON VIEW open_positions IS
+    'What each book''s latest account holds, by trades that stand; no deadline: held to the end.';
 
 CREATE VIEW order_quality AS
 SELECT a.book, o.account, o.intent_id, o.order_id, o.state, o.market, m.asset, o.outcome, o.side,

@@ -231,7 +231,7 @@ class Settings(BaseSettings):
         Path("backups/postgres"), description="Data of the embedded Postgres."
     )
     database_detail_days: float = Field(
-        7,
+        3,
         ge=0.04,
         le=3650,
         description="Days that decisions and refusals stay in the database; trades stay for ever.",
