@@ -11,6 +11,7 @@ import datetime
 import enum
 import logging
 import sys
+import threading
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Final, Protocol, TextIO
@@ -26,6 +27,8 @@ FILES_KEPT: Final = 5
 SECRET_LENGTH_MINIMUM: Final = 4
 """Shorter values are not replaced: they would blank half the log and protect nothing."""
 MASK: Final = "********"
+TURN_SECONDS: Final = 0.5
+"""Longest wait for another thread's line; one that is stuck must not keep the watchdog silent."""
 RESERVED: Final = ("at", "tag", "level", "event", "exception")
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -104,6 +107,8 @@ class Lines:
         self._limit = limit
         self._file: TextIO | None = None
         self._size = 0
+        # Of the same thread again: a signal may be told of in the middle of a line.
+        self._turn = threading.RLock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._open(path)
@@ -111,6 +116,14 @@ class Lines:
     def write(self, line: str) -> None:
         """Write one line, newline added."""
         text = self._redact(line) + "\n"
+        held = self._turn.acquire(timeout=TURN_SECONDS)
+        try:
+            self._put(text)
+        finally:
+            if held:
+                self._turn.release()
+
+    def _put(self, text: str) -> None:
         if self._stream is not None:
             self._stream.write(text)
         if self._file is not None and self._path is not None:
