@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from db.connection import DatabaseUnavailableError, connect
+from db.connection import CUT, DatabaseUnavailableError, connect
 from db.embedded import EmbeddedUnavailableError, serve
 from helpers.settings import EXIT_CONFIGURATION, Settings, SettingsError, load_settings
 
@@ -154,6 +154,28 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migr
         migration.name,
         migration.sha256,
     )
+
+
+async def behind(url: str) -> str:
+    """Return what keeps this build from writing to a database, empty when nothing does.
+
+    A server that is away keeps nobody: the journal waits for it.
+    """
+    try:
+        connection = await connect(url, name="state-fusion-worker start")
+    except DatabaseUnavailableError:
+        return ""
+    try:
+        missing = await pending(connection)
+    except MigrationError as error:
+        return str(error)
+    except CUT:
+        return ""
+    finally:
+        await connection.close(timeout=5)
+    if not missing:
+        return ""
+    return f"{missing[0].name} is not applied: run python -m db.migrate before a new build starts"
 
 
 async def run(settings: Settings, *, check: bool, folder: Path = MIGRATIONS) -> int:

@@ -18,6 +18,7 @@ from db.control import ControlLog
 from db.control_state import CauseHeld, fitting
 from db.file_lease import FileLease
 from db.journal import Journal, JournalError
+from db.migrate import EXIT_REFUSED, behind
 from db.postgres_lease import PostgresLease
 from db.recovery import read_left_behind
 from helpers import logs
@@ -105,10 +106,21 @@ def run_worker(
         worker = Worker(settings, clock, journal, venues, rng, side, guards=guards)
         return supervise(worker, worker.run(), new_event_loop)
 
+    if why := _database_behind(settings):
+        logger(Tag.HEALTH).error("database_behind", why=why)
+        return EXIT_REFUSED
     mode = Mode.PAPER if signer is None else Mode.LIVE
     whose = PAPER_WALLET if signer is None else signer.wallet
     lease = lease_for(settings, mode, whose)
     return with_journal(settings, mode, clock.now_ns(), trade, lease=lease)
+
+
+def _database_behind(settings: Settings) -> str:
+    # The embedded server is brought up to date by who starts it.
+    url = settings.database_direct_url or settings.database_url
+    if url is None or settings.database == "off":
+        return ""
+    return asyncio.run(behind(url.get_secret_value()))
 
 
 def lease_for(settings: Settings, mode: Mode, wallet: str) -> Lease:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -17,13 +19,16 @@ import pytest
 
 from db.embedded import serve
 from db.journal import Journal
+from db.migrate import behind
 from helpers import logs
 from helpers.clock import RealClock
 from helpers.commands import projecting as projecting_module
 from helpers.commands.projecting import Projecting
+from helpers.commands.run import run_worker
 from helpers.domain import Mode
 from helpers.settings import Settings, load_settings
-from tests.db.journals import counts_in, counts_of, trade
+from helpers.venues import Venues
+from tests.db.journals import counts_in, counts_of, migrated, trade
 from tests.db.serving import ROOT, open_folder
 from tests.journal_samples import RUN_STARTED, SLUG, at, decision
 
@@ -159,3 +164,21 @@ def test_a_fresh_clones_demo_is_in_the_database_when_it_ends(folder: Path) -> No
     journal = folder / "backups" / "journal" / "demo-paper"
     assert counts_of(journal)["fill"] > 1
     asyncio.run(look(folder / "backups" / "postgres", journal))
+
+
+async def test_a_worker_whose_database_is_behind_does_not_start(
+    server_url: str, database_url: str, folder: Path, lines: Path
+) -> None:
+    """It says which migration is missing; nothing was opened, no lease was taken."""
+    settings = settings_in(folder, database_url=database_url, heartbeat_url=None)
+    start = partial(run_worker, settings, RealClock(), Venues(), random.Random(1), None)
+    assert await asyncio.to_thread(start) == 65
+    assert events(lines) == ["database_behind"]
+    assert not (folder / "journal").exists()
+
+
+async def test_a_database_that_is_away_keeps_nobody(folder: Path, database_url: str) -> None:
+    """The journal waits for it; up to date, nothing keeps a worker either."""
+    assert await behind(f"postgresql://worker@/x?host={folder}/nowhere") == ""
+    (await migrated(database_url)).terminate()
+    assert await behind(database_url) == ""
