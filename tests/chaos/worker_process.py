@@ -67,6 +67,7 @@ def settings_of(spec: dict[str, Any]) -> Settings:
     signer = throw_away_signer(spec["seed"])
     return load_settings(
         _env_file=None,
+        database="off",
         strategy="random",
         random_seed=spec["life"],
         assets="BTC,ETH",
