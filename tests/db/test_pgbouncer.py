@@ -20,7 +20,7 @@ from db.inspection import inspect
 from db.migrate import migrate
 from db.postgres_lease import PostgresLease
 from helpers.domain import Mode
-from helpers.lease import LeaseHolder, LeaseUnavailableError
+from helpers.lease import LeaseError, LeaseHolder
 from tests.db.proxy import proxied
 from tests.db.serving import ask, open_folder
 
@@ -111,7 +111,7 @@ async def test_the_lease_is_refused_there(database_url: str) -> None:
     """And told what to set."""
     async with pooled(database_url) as url:
         lease = PostgresLease(url, Mode.LIVE, "0x" + "11" * 20)
-        with pytest.raises(LeaseUnavailableError, match="DATABASE_DIRECT_URL"):
+        with pytest.raises(LeaseError, match="DATABASE_DIRECT_URL"):
             await asyncio.to_thread(lease.acquire, LeaseHolder(1, "ann", "now"))
 
 
