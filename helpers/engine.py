@@ -353,6 +353,9 @@ class Engine:
         try:
             while settled := self.ledger.settle(market, winner, event.received_ns):
                 self.outlet.write(event.received_ns, market.slug, settled)
+                closed = self.ledger.last_trip(market.slug, settled.outcome)
+                if closed is not None:
+                    self.outlet.write(event.received_ns, market.slug, closed)
         except LedgerError as error:
             self._conflict(market.slug, event.received_ns, error)
 

@@ -118,6 +118,12 @@ class Ledger:
             at_ns=at_ns,
         )
 
+    def last_trip(self, slug: str, outcome: Outcome) -> RoundTrip | None:
+        """Return the position of an outcome that was closed last, if any was."""
+        account = self._accounts.get(slug)
+        trips = () if account is None else account.legs[outcome].trips
+        return trips[-1] if trips else None
+
     def late_settlement(self, slug: str, at_ns: int) -> Settled | None:
         """Return the pay-out of winning shares that a late trade left after the resolution.
 

@@ -23,6 +23,7 @@ from helpers.domain import (
     Message,
     Mode,
     ResolutionSeen,
+    RoundTrip,
     Settled,
 )
 from helpers.ledger import Ledger
@@ -57,18 +58,25 @@ class Replayed(Message, frozen=True):
     start, so what they were about is found by the comparison."""
     settled: tuple[Settled, ...]
     """Positions that were paid out, whether or not the earlier run had come to write it."""
+    trips: tuple[RoundTrip, ...]
+    """The same positions from their first share to their last."""
 
 
 def replay_rows(ledger: Ledger, rows: Iterable[tuple[str, int, Body]]) -> Replayed:
     """Book what was written after the checkpoint, in order."""
     refused = 0
     settled: list[Settled] = []
+    trips: list[RoundTrip] = []
     for slug, at_ns, body in rows:
         try:
-            settled += _apply(ledger, slug, at_ns, body)
+            paid = _apply(ledger, slug, at_ns, body)
         except LedgerError:
             refused += 1
-    return Replayed(refused, tuple(settled))
+            continue
+        settled += paid
+        closed = (ledger.last_trip(slug, one.outcome) for one in paid)
+        trips += [trip for trip in closed if trip is not None]
+    return Replayed(refused, tuple(settled), tuple(trips))
 
 
 def market_of(seen: MarketSeen) -> Market:

@@ -141,6 +141,10 @@ class LedgerStage(Protocol):
         """
         ...
 
+    def last_trip(self, slug: str, outcome: Outcome) -> RoundTrip | None:
+        """Return the position of an outcome that was closed last, if any was."""
+        ...
+
     def late_settlement(self, slug: str, at_ns: int) -> Settled | None:
         """Return the pay-out of winning shares that a late trade left after the resolution."""
         ...

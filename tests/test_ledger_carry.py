@@ -125,6 +125,20 @@ def test_a_refused_row_is_counted_and_changes_nothing() -> None:
     assert ledger.cash_micros == START
 
 
+def test_what_was_paid_out_is_told_as_a_round_trip() -> None:
+    """Held to the resolution is closed, too: whoever counts trades must hear of it."""
+    ledger = new_ledger()
+    bought = fill("b", Side.BUY, 10 * MICROS, 530_000)
+    seen_won = ResolutionSeen(bought.outcome, 0.0, Source.GAMMA)
+    rows = [(bought.market, NOW_NS, bought), (bought.market, CLOSES_NS, seen_won)]
+    (trip,) = replay_rows(ledger, rows).trips
+    assert (trip.how, trip.closed_ns, trip.shares_micros) == ("settled", CLOSES_NS, 10 * MICROS)
+    assert trip.pnl_micros == ledger.realised_micros
+    assert ledger.last_trip(bought.market, bought.outcome) == trip
+    assert ledger.last_trip(bought.market, bought.outcome.other) is None
+    assert ledger.last_trip("another", bought.outcome) is None
+
+
 def test_a_failed_trade_stays_failed() -> None:
     """A late CONFIRMED after the restart does not book what was reversed."""
     ledger = new_ledger()

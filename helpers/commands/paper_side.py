@@ -28,6 +28,7 @@ from helpers.domain import (
     OrderState,
     OrderUpdate,
     Rejected,
+    RoundTrip,
     Settled,
     to_micros,
 )
@@ -76,6 +77,8 @@ class PaperSide:
             for paid in replayed.settled
             if (paid.market, paid.outcome) not in told
         ]
+        ended = {body for _, _, body in rows if isinstance(body, RoundTrip)}
+        self._late += [(trip.market, trip) for trip in replayed.trips if trip not in ended]
         self._late += _ended(rows, now_ns)
         for fill in self.ledger.unsettled_fills():
             # The paper venue settles every trade; it ended before it had come to this one.

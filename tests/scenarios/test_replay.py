@@ -101,6 +101,10 @@ def test_fair_value_is_paid_out_at_the_resolution(tmp_path: Path) -> None:
     assert settled
     assert all(s.payout_micros in (0, s.shares_micros) for s in settled)
     assert len({s.market for s in settled}) == len(settled)
+    paid_out = [trip for trip in bodies(records, RoundTrip) if trip.how == "settled"]
+    assert [(t.market, t.outcome, t.closed_ns) for t in paid_out] == [
+        (s.market, s.outcome, s.at_ns) for s in settled
+    ]
 
 
 def test_two_replays_write_the_same_bytes(tmp_path: Path) -> None:
