@@ -200,9 +200,7 @@ async def read_status(connection: Connection, session: SessionSeen, now_ns: int)
     )
 
 
-async def _holds_that_stand(
-    connection: Connection, session: SessionSeen
-) -> tuple[HoldSeen, ...]:
+async def _holds_that_stand(connection: Connection, session: SessionSeen) -> tuple[HoldSeen, ...]:
     # What passes by itself ends with its process; the rest stands over restarts.
     stand = await fetch_rows(connection, HoldSeen, _HOLDS, session.account)
     latched = [hold for hold in stand if hold.cause.latched]

@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +35,8 @@ from db.journal import (
 )
 from db.journal_reading import last_moment_ns, list_segments
 from helpers.commands.config import report_settings_error
-from helpers.domain import NS_PER_SECOND, Mode
+from helpers.commands.spans import EXPECTED, parse_moment_ns
+from helpers.domain import Mode
 from helpers.settings import SettingsError, load_settings
 
 JOURNAL_FOLDER: Final = Path("backups/journal")
@@ -47,8 +46,6 @@ LAST_LIMIT: Final = 1000
 EXIT_ANSWERED: Final = 0
 EXIT_USAGE: Final = 2
 EXIT_DAMAGED: Final = 70
-_SECONDS_OF_UNIT: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION: Final = re.compile(r"(\d{1,9})([smhd]?)")
 
 
 def main(arguments: list[str]) -> int:
@@ -101,11 +98,11 @@ def run(arguments: argparse.Namespace) -> int:
             return _refuse(
                 f"no journal was found in {journal.resolve()}: nothing has run yet{_demos(journal)}"
             )
-        since_ns = 0 if arguments.since is None else _since_ns(arguments.since, paths[-1])
+        since_ns: int | None = 0
+        if arguments.since is not None:
+            since_ns = parse_moment_ns(arguments.since, last_moment_ns(paths[-1]) or 0)
         if since_ns is None:
-            return _refuse(
-                f"--since was {arguments.since!r}, expected 1h, 30m, 90s, seconds or an ISO time"
-            )
+            return _refuse(f"--since was {arguments.since!r}, expected {EXPECTED}")
         paths = _reaching_back(paths, since_ns)
         report, damaged = _explain(paths, since_ns, market, last)
     except JournalError as error:
@@ -150,19 +147,6 @@ def _reaching_back(paths: list[Path], since_ns: int) -> list[Path]:
             break
         chosen.insert(0, path)
     return chosen
-
-
-def _since_ns(text: str, newest: Path) -> int | None:
-    if match := _DURATION.fullmatch(text):
-        back_ns = int(match[1]) * _SECONDS_OF_UNIT[match[2]] * NS_PER_SECOND
-        return max(1, (last_moment_ns(newest) or 0) - back_ns)
-    try:
-        since = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if since.tzinfo is None:
-        since = since.replace(tzinfo=UTC)
-    return max(1, round(since.timestamp() * NS_PER_SECOND))
 
 
 def _explain(paths: list[Path], since_ns: int, market: str, last: int) -> tuple[Report, bool]:

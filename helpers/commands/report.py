@@ -1,0 +1,80 @@
+"""`worker.py report`: one HTML file of what a book did, which needs nothing else to be read.
+
+Without ``--mode`` or ``--demo`` the book of the latest run; without a span all of it. Exit codes:
+see ``database_reading``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Final
+
+from db.queries import ALL_TIME_NS, Connection, scope_of
+from db.queries_report import read_report
+from db.query_results import Scope, SessionSeen
+from helpers.clock import RealClock
+from helpers.commands.database_reading import EXIT_ANSWERED, EXIT_USAGE, add_book_options, answer
+from helpers.commands.spans import EXPECTED, parse_moment_ns
+from helpers.web.figures import dollars, percent, win_part
+from helpers.web.page import render_report
+
+OUT_DEFAULT: Final = Path("backups/report.html")
+
+
+def main(arguments: list[str]) -> int:
+    """Write the report; return the exit code."""
+    options = _parse(arguments)
+
+    async def question(connection: Connection, latest: SessionSeen) -> int:
+        scope = _scope(options, latest)
+        if scope is None:
+            return EXIT_USAGE
+        read = await read_report(connection, latest, scope)
+        out: Path = options.out
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(render_report(read, RealClock().now_ns()), encoding="utf-8")
+        totals, unexplained = read.totals, len(read.unexplained)
+        sys.stdout.write(
+            f"{latest.book.title}: {totals.trips:,} trades, {percent(win_part(totals))} won, "
+            f"{dollars(totals.pnl_micros)} after {dollars(totals.fees_micros, sign=False)} of "
+            f"fees; {unexplained:,} unexplained orders\n{out.resolve()}\n"
+        )
+        return EXIT_ANSWERED
+
+    return answer("report", options, question)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="worker.py report", description=__doc__)
+    add_book_options(parser)
+    parser.add_argument("--since", metavar="WHEN", default="",
+                        help=f"{EXPECTED}; counted back from the last row")  # fmt: skip
+    parser.add_argument("--from", dest="begin", metavar="WHEN", default="",
+                        help="as --since")  # fmt: skip
+    parser.add_argument("--to", dest="end", metavar="WHEN", default="",
+                        help="the first moment that is not shown any more")  # fmt: skip
+    parser.add_argument("--out", metavar="FILE", type=Path, default=OUT_DEFAULT,
+                        help="where to write it (default: %(default)s)")  # fmt: skip
+    options = parser.parse_args(arguments)
+    if options.since and (options.begin or options.end):
+        parser.error("--since says it all: leave out --from and --to")
+    return options
+
+
+def _scope(options: argparse.Namespace, latest: SessionSeen) -> Scope | None:
+    ends = [0, ALL_TIME_NS]
+    given = (("--since", options.since, 0), ("--from", options.begin, 0), ("--to", options.end, 1))
+    for name, text, place in given:
+        if not text:
+            continue
+        parsed = parse_moment_ns(text, latest.heartbeat_ns)
+        if parsed is None:
+            sys.stderr.write(f"worker.py report: {name} was {text!r}, expected {EXPECTED}\n")
+            return None
+        ends[place] = parsed
+    if ends[0] >= ends[1]:
+        sys.stderr.write("worker.py report: the span ends before it begins\n")
+        return None
+    return scope_of(latest, *ends)

@@ -1,0 +1,159 @@
+"""`worker.py status`: what the latest run of a book is and does, from SQL.
+
+Without ``--mode`` or ``--demo`` the latest run of all. Exit codes: see ``database_reading``.
+
+``--json`` prints one document: ``book``, ``state`` (``running``, ``silent``, ``stopped`` or
+``killed``), ``heartbeat_age_seconds`` (``null`` for a demo, whose time is not ours),
+``lag_seconds`` and ``status``, whose keys are the fields of ``db.query_results.StatusRead``. Keys
+are stable: some may be added, none goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from db.explain_text import clean
+from db.journal_reading import last_moment_ns
+from db.projector import journal_folders
+from db.queries import Connection, read_status
+from db.query_results import Book, SessionSeen, StatusRead
+from helpers.clock import RealClock
+from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer
+from helpers.domain import NS_PER_SECOND, Message
+from helpers.settings import load_settings
+from helpers.web.figures import dollars, duration, moment, percent, price, shares, win_part
+
+RULES_SHOWN: Final = 6
+
+
+class StatusDocument(Message, frozen=True):
+    """What ``--json`` prints."""
+
+    book: Book
+    state: Literal["running", "silent", "stopped", "killed"]
+    heartbeat_age_seconds: float | None
+    lag_seconds: float | None
+    """How far the database is behind the journal; ``None`` where that is on another machine."""
+    status: StatusRead
+
+
+def main(arguments: list[str]) -> int:
+    """Print the status; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="worker.py status", description="Say what the latest run is and does."
+    )
+    add_book_options(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON document, stable keys")
+    options = parser.parse_args(arguments)
+
+    async def question(connection: Connection, latest: SessionSeen) -> int:
+        now_ns = RealClock().now_ns()
+        read = await read_status(connection, latest, now_ns)
+        age = (now_ns - latest.heartbeat_ns) / NS_PER_SECOND
+        document = StatusDocument(
+            book=latest.book,
+            state=latest.state_at(now_ns),
+            heartbeat_age_seconds=None if latest.book.is_demo else age,
+            lag_seconds=_lag_seconds(load_settings().journal_directory, latest),
+            status=read,
+        )
+        if options.json:
+            text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+        else:
+            text = "".join(f"{clean(line)}\n" for line in status_lines(document))
+        sys.stdout.write(text)
+        return EXIT_ANSWERED
+
+    return answer("status", options, question)
+
+
+def _lag_seconds(root: Path, latest: SessionSeen) -> float | None:
+    mode = latest.book.mode.value
+    for folder in journal_folders(root):
+        run = folder.path / latest.run
+        if folder.demo is latest.book.is_demo and run.is_dir() and mode in run.name:
+            written_ns = last_moment_ns(run)
+            if written_ns is not None:
+                return max(0.0, (written_ns - latest.heartbeat_ns) / NS_PER_SECOND)
+    return None
+
+
+def status_lines(document: StatusDocument) -> Iterator[str]:
+    """Return the status for people."""
+    read, session = document.status, document.status.session
+    why = "" if session.stop_reason in ("", document.state) else f": {session.stop_reason}"
+    yield f"{document.book.title}  {document.state}{why}"
+    yield _line("run", f"{session.run}, began {moment(session.started_ns)} UTC")
+    yield _line("policy", f"{session.strategy} ({session.model_id}), build {session.build_id}")
+    age = document.heartbeat_age_seconds
+    told = "its own time" if age is None else f"{duration(age)} ago"
+    yield _line("last row", f"{moment(session.heartbeat_ns)} UTC, {told}")
+    yield from _hold_lines(read)
+    yield from _position_lines(read)
+    yield from _money_lines(read)
+    orders = ", ".join(f"{one.orders:,} {one.state}" for one in read.orders_today)
+    yield _line("orders", orders or "none today")
+    rules = [f"{one.rule} {one.refusals:,}" for one in read.refusals_today if one.refusals]
+    more = f", {len(rules) - RULES_SHOWN} more rules" if len(rules) > RULES_SHOWN else ""
+    yield _line("refused", (", ".join(rules[:RULES_SHOWN]) or "nothing today") + more)
+    yield from _database_lines(document)
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<10}{text}"
+
+
+def _hold_lines(read: StatusRead) -> Iterator[str]:
+    if not read.holds:
+        yield _line("entries", "nothing holds them")
+    for hold in read.holds:
+        detail = hold.detail.removeprefix(f"{hold.cause.value}: ")
+        yield _line("HELD by", f"{hold.cause.value} since {moment(hold.at_ns)} UTC: {detail}")
+
+
+def _position_lines(read: StatusRead) -> Iterator[str]:
+    if not read.positions:
+        yield _line("positions", "none")
+    for held in read.positions:
+        each = held.cost_micros * 1_000_000 // held.shares_micros
+        until = f", closed by {moment(held.deadline_ns)} UTC" if held.deadline_ns else ""
+        yield _line(
+            "position",
+            f"{held.market} {held.outcome.value}: {shares(held.shares_micros)} shares at "
+            f"{price(each)} with fees, since {moment(held.opened_ns)}{until}",
+        )
+
+
+def _money_lines(read: StatusRead) -> Iterator[str]:
+    today, equity = read.today, read.equity
+    yield _line(
+        "today",
+        f"{dollars(today.pnl_micros)} after {dollars(today.fees_micros, sign=False)} of fees, "
+        f"{today.trips:,} trades, {percent(win_part(today))} won",
+    )
+    if equity is not None:
+        yield _line(
+            "account",
+            f"{dollars(equity.cash_micros, sign=False)} cash, "
+            f"{dollars(equity.realised_micros)} realised, "
+            f"{dollars(equity.unrealised_micros)} in open positions, at {moment(equity.at_ns)} UTC",
+        )
+
+
+def _database_lines(document: StatusDocument) -> Iterator[str]:
+    session, lag = document.status.session, document.lag_seconds
+    behind = "" if lag is None else f", {duration(lag)} behind the journal"
+    yield _line("database", f"{session.seq:,} rows of this run{behind}")
+    lost = session.rows_lost + session.rows_refused
+    if lost:
+        yield _line("database", f"{lost:,} rows of the journal are not in it")
+    if session.damage:
+        yield _line("database", f"the journal is damaged: {session.damage}")
+    if session.other_accounts:
+        yield _line("database", f"{session.other_accounts:,} other accounts of this book in it")

@@ -1,0 +1,301 @@
+"""A report as one HTML file that needs nothing else: styles, scripts and data are in it.
+
+A policy in the page forbids every request, so that a report which is mailed or kept for years shows
+the same and tells nobody that it was opened. Must not: put text into the page unescaped.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from db.query_results import ReportRead
+from helpers.domain import NS_PER_SECOND, Message
+from helpers.web.charts import Chart, charts_of
+from helpers.web.figures import (
+    NOTHING,
+    Brier,
+    Curve,
+    brier_of,
+    cents,
+    curve_of,
+    decimal,
+    dollars,
+    duration,
+    moment,
+    percent,
+    profit_factor,
+    slippage_micros,
+    win_part,
+)
+from helpers.web.tables import (
+    calibration_table,
+    drift_table,
+    execution_table,
+    holds_table,
+    performance_table,
+    refusals_table,
+    sessions_table,
+    trips_table,
+    unexplained_table,
+)
+
+FOLDER: Final = Path(__file__).resolve().parent
+VENDOR: Final = FOLDER / "vendor" / "uplot"
+POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+DEMO_NOTICE: Final = (
+    "A demo: invented money and prices. Nothing here says what a policy would earn."
+)
+
+
+class Tile(Message, frozen=True):
+    """One figure at the top."""
+
+    name: str
+    value: str
+    note: str
+    tone: str = ""
+
+
+def render_report(read: ReportRead, now_ns: int) -> str:
+    """Return the whole page; ``now_ns`` is when it is written."""
+    curve = curve_of(read.equity, read.equity_before)
+    brier = brier_of(read.calibration)
+    charts = charts_of(read, curve)
+    drawn = {chart.id for chart in charts}
+    title = f"{read.scope.book.title} report"
+    parts = (
+        _head(title),
+        _header(read, now_ns),
+        _notices(read),
+        _tiles(tiles_of(read, curve, brier)),
+        "<main>",
+        *_sections(read, drawn, brier, now_ns),
+        "</main>",
+        _footer(now_ns),
+        f'<script type="application/json" id=data>{embedded_json(charts)}</script>',
+        f"<script>{(VENDOR / 'uPlot.iife.min.js').read_text()}</script>",
+        f"<script>{(FOLDER / 'report.js').read_text()}</script>",
+        "</body></html>\n",
+    )
+    return "\n".join(part for part in parts if part)
+
+
+def embedded_json(charts: tuple[Chart, ...]) -> str:
+    """Return data that may stand in a script element, whatever texts are in it."""
+    text = msgspec.json.encode(charts).decode()
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def tiles_of(read: ReportRead, curve: Curve, brier: Brier | None) -> tuple[Tile, ...]:
+    """Return the figures at the top."""
+    totals = read.totals
+    average = totals.pnl_micros / totals.trips if totals.trips else 0.0
+    unexplained = len(read.unexplained)
+    tiles = [
+        Tile(
+            "profit after fees",
+            dollars(totals.pnl_micros),
+            f"{dollars(totals.fees_micros, sign=False)} of fees paid",
+            _tone(totals.pnl_micros),
+        ),
+        Tile("trades", f"{totals.trips:,}", f"{percent(win_part(totals))} won"),
+        Tile(
+            "deepest drawdown",
+            dollars(curve.deepest_micros),
+            "open positions included",
+            "loss" if curve.deepest_micros else "",
+        ),
+        Tile(
+            "average trade",
+            dollars(average),
+            f"best {dollars(totals.best_micros)}, worst {dollars(totals.worst_micros)}",
+            _tone(average),
+        ),
+        Tile("profit factor", decimal(profit_factor(totals)), "won for each dollar lost"),
+        Tile(
+            "slippage", cents(slippage_micros(read)), "a share, against the best price decided on"
+        ),
+        Tile("held", duration(totals.hold_seconds_median), "half of the trades longer"),
+        _brier_tile(brier),
+        Tile(
+            "unexplained orders",
+            f"{unexplained:,}",
+            f"of {totals.orders:,} in this span" if not unexplained else "see below",
+            "bad" if unexplained else "good",
+        ),
+    ]
+    return tuple(tiles)
+
+
+def _brier_tile(brier: Brier | None) -> Tile:
+    if brier is None:
+        return Tile("Brier score", NOTHING, "no market was resolved")
+    beats = brier.policy < brier.quoted
+    tone = "gain" if beats else "loss"
+    note = f"{'better' if beats else 'not better'} than the mid's {brier.quoted:.4f}"
+    return Tile("Brier score", f"{brier.policy:.4f}", note, tone)
+
+
+def _tone(amount: float) -> str:
+    return "gain" if amount > 0 else "loss" if amount < 0 else ""
+
+
+def _head(title: str) -> str:
+    styles = (VENDOR / "uPlot.min.css").read_text() + (FOLDER / "report.css").read_text()
+    return (
+        "<!doctype html><html lang=en><head><meta charset=utf-8>"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name=viewport content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="dark light">'
+        f"<title>{escape(title)}</title><style>{styles}</style></head><body>"
+    )
+
+
+def _header(read: ReportRead, now_ns: int) -> str:
+    book, latest = read.scope.book, read.latest
+    first_ns = max(read.scope.since_ns, min((s.started_ns for s in read.sessions), default=0))
+    last_ns = min(read.scope.until_ns, max((s.heartbeat_ns for s in read.sessions), default=0))
+    length = duration((last_ns - first_ns) / NS_PER_SECOND) if last_ns > first_ns else NOTHING
+    runs = len(read.sessions)
+    facts = (
+        f"{moment(first_ns)} to {moment(last_ns)} UTC ({length})",
+        f"{runs:,} run{'' if runs == 1 else 's'}",
+        f"{latest.strategy} ({latest.model_id})",
+        f"latest run {latest.state_at(now_ns)}",
+    )
+    return (
+        f'<header><h1><span class="badge {book.mode.value}">{escape(book.title)}</span> Report</h1>'
+        f"<p>{' &middot; '.join(map(escape, facts))}</p></header>"
+    )
+
+
+def _notices(read: ReportRead) -> str:
+    latest = read.latest
+    lost = sum(session.rows_lost + session.rows_refused for session in read.sessions)
+    notices = [
+        (read.scope.book.is_demo, "note", DEMO_NOTICE),
+        (
+            latest.other_accounts > 0,
+            "note",
+            f"{latest.other_accounts:,} other accounts of this book are not shown: each demo "
+            "begins a new one, and so does each folder of journals.",
+        ),
+        (
+            bool(read.unexplained),
+            "bad",
+            f"{len(read.unexplained):,} orders are not explained: look at them first.",
+        ),
+        (lost > 0, "bad", f"{lost:,} rows of the journal are not in the database."),
+        *(
+            (bool(session.damage), "bad", f"The journal of {session.run}: {session.damage}")
+            for session in read.sessions
+        ),
+    ]
+    return "".join(
+        f'<p class="notice {tone}">{escape(text)}</p>' for shown, tone, text in notices if shown
+    )
+
+
+def _tiles(tiles: tuple[Tile, ...]) -> str:
+    return "<section class=tiles>" + "".join(
+        f'<div class="tile {tile.tone}"><h2>{escape(tile.name)}</h2>'
+        f"<strong>{escape(tile.value)}</strong><span>{escape(tile.note)}</span></div>"
+        for tile in tiles
+    ) + "</section>"  # fmt: skip
+
+
+def _sections(
+    read: ReportRead, drawn: set[str], brier: Brier | None, now_ns: int
+) -> tuple[str, ...]:
+    def chart(name: str, tall: str = "") -> str:
+        if name not in drawn:
+            return "<p class=empty>Nothing to draw yet.</p>"
+        return f'<div class="chart {tall}" data-chart="{name}"></div>'
+
+    sides = [("", read.by_asset), ("", read.by_outcome), ("", read.by_asset_outcome)]
+    calibration = chart("calibration", "square") + calibration_table(read.calibration)
+    return (
+        _card(
+            "Equity",
+            "Profit after fees since the beginning of the span; <i class=accent></i> with open "
+            "positions at what they would bring, <i class=muted></i> realised.",
+            chart("equity", "tall") + "<h3>Drawdown</h3>" + chart("drawdown", "low"),
+            "wide",
+        ),
+        _card("By day", "UTC, of the close.", chart("by-day")),
+        _card("By hour", "UTC, of the entry.", chart("by-hour")),
+        _card(
+            "By asset and side",
+            "",
+            chart("by-asset-side") + performance_table(sides),
+        ),
+        _card(
+            "Entry price",
+            "Trades by the price paid for a share, fees aside: <i class=gain></i> won, "
+            "<i class=loss></i> lost.",
+            chart("by-entry-price"),
+        ),
+        _card(
+            "Time held",
+            "Trades by their length: <i class=gain></i> won, <i class=loss></i> lost.",
+            chart("by-hold"),
+        ),
+        _card("Calibration", _calibration_words(brier), calibration),
+        _card(
+            "Execution: slippage and fees",
+            "Slippage is what was paid beyond the best price of the decision, in cents a share; "
+            "positive is worse.",
+            execution_table(read.execution),
+            "wide",
+        ),
+        _card(
+            "Paper against live",
+            "The same asset and side in both books; drift is live minus paper.",
+            drift_table(read.drift),
+            "wide",
+        ),
+        _card(
+            "Refusals by rule",
+            "Wishes that became no order. A wish may break several rules; the first one leads.",
+            refusals_table(read.refusals),
+        ),
+        _card(
+            "Unexplained orders",
+            "Of all time, not only of this span. Must be empty.",
+            unexplained_table(read.unexplained),
+            "bad" if read.unexplained else "good",
+        ),
+        _card("Halts", "What held entries, newest first.", holds_table(read.holds)),
+        _card("Runs", "", sessions_table(read.sessions, now_ns), "wide"),
+        _card("Trades", f"The latest {len(read.trips):,}.", trips_table(read.trips), "wide"),
+    )
+
+
+def _calibration_words(brier: Brier | None) -> str:
+    if brier is None:
+        return "Probabilities of Up against what won."
+    source = "forecasts" if brier.is_forecast else "its actions' probabilities, Up against Down,"
+    return (
+        f"The policy's {source} against what won, one sample of each market in 30 s. Brier score "
+        f"{brier.policy:.4f}, of the quoted mid {brier.quoted:.4f}, over {brier.samples:,} "
+        "samples; lower is better. Samples of one market are not independent: look at the markets."
+    )
+
+
+def _card(title: str, about: str, content: str, classes: str = "") -> str:
+    # ``about`` is our own words, with marks for colours.
+    lead = f"<p class=about>{about}</p>" if about else ""
+    return f'<section class="card {classes}"><h2>{escape(title)}</h2>{lead}{content}</section>'
+
+
+def _footer(now_ns: int) -> str:
+    return (
+        f"<footer>Written {moment(now_ns)} UTC from the journal in SQL. This file asks nothing of "
+        "any network. Charts: uPlot 1.6.32, MIT licence, &copy; 2022 Leon Sorokin.</footer>"
+    )
