@@ -47,11 +47,6 @@ _HOUR: Final = "to_char(opened_at AT TIME ZONE 'UTC', 'HH24')"
 _DAY: Final = "utc_day::text"
 _ENTRY_PRICE: Final = "to_char(least(entry_price_micros / 50000, 19) * 5, 'FM00')"
 _HOLD: Final = "to_char(width_bucket(hold_seconds, ARRAY[10,30,60,120,300,600,900,1800]), 'FM0')"
-HOLD_BINS: Final = (
-    *("under 10 s", "10-30 s", "30-60 s", "1-2 min", "2-5 min"),
-    *("5-10 min", "10-15 min", "15-30 min", "30 min and more"),
-)
-"""Names of the bins of holding times; their keys are 0, 1, ..."""
 
 _PERFORMANCE: Final = """
 SELECT {key} AS key, count(*) AS trips, count(*) FILTER (WHERE pnl_micros > 0) AS wins,

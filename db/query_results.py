@@ -6,7 +6,7 @@ A field has the name of the column it comes from. Must not: hold SQL, or know ho
 from __future__ import annotations
 
 import enum
-from typing import Literal
+from typing import Final, Literal
 
 from helpers.domain import (
     NS_PER_SECOND,
@@ -20,9 +20,14 @@ from helpers.domain import (
     TradingState,
 )
 
-SILENT_SECONDS = 120
+SILENT_SECONDS: Final = 120
 """A run that has no stop and no row for this long is not called running: equity alone writes one a
 minute."""
+HOLD_BINS: Final = (
+    *("under 10 s", "10-30 s", "30-60 s", "1-2 min", "2-5 min"),
+    *("5-10 min", "10-15 min", "15-30 min", "30 min and more"),
+)
+"""Names of the bins of holding times; their keys are 0, 1, ..."""
 
 
 class Book(enum.StrEnum):
@@ -108,6 +113,11 @@ class SessionSeen(Message, frozen=True):
             return "killed"
         last_ns = self.projected_ns if self.book.is_demo else self.heartbeat_ns
         return "silent" if now_ns - last_ns > SILENT_SECONDS * NS_PER_SECOND else "running"
+
+    def state_text(self, state: str) -> str:
+        """Return a state with the reason of a stop."""
+        told = self.stop_reason not in ("", state)
+        return f"{state}: {self.stop_reason}" if told else state
 
 
 class HoldSeen(Message, frozen=True):

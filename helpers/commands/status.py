@@ -11,7 +11,6 @@ are stable: some may be added, none goes.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -25,6 +24,7 @@ from db.queries import Connection, read_status
 from db.query_results import Book, SessionSeen, StatusRead
 from helpers.clock import RealClock
 from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer
+from helpers.commands.terminal import write_out
 from helpers.domain import NS_PER_SECOND, Message
 from helpers.settings import load_settings
 from helpers.web.figures import dollars, duration, moment, percent, price, shares, win_part
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
             text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
         else:
             text = "".join(f"{clean(line)}\n" for line in status_lines(document))
-        sys.stdout.write(text)
+        write_out(text)
         return EXIT_ANSWERED
 
     return answer("status", options, question)
@@ -87,8 +87,7 @@ def _lag_seconds(root: Path, latest: SessionSeen) -> float | None:
 def status_lines(document: StatusDocument) -> Iterator[str]:
     """Return the status for people."""
     read, session = document.status, document.status.session
-    why = "" if session.stop_reason in ("", document.state) else f": {session.stop_reason}"
-    yield f"{document.book.title}  {document.state}{why}"
+    yield f"{document.book.title}  {session.state_text(document.state)}"
     yield _line("run", f"{session.run}, began {moment(session.started_ns)} UTC")
     yield _line("policy", f"{session.strategy} ({session.model_id}), build {session.build_id}")
     age = document.heartbeat_age_seconds

@@ -17,9 +17,9 @@ import msgspec
 from db.explain_text import clean
 from db.queries import Connection, find_totals, find_trips, scope_of
 from db.query_results import Book, SessionSeen, Totals, Trip
-from helpers.commands.columns import aligned
 from helpers.commands.database_reading import EXIT_ANSWERED, EXIT_USAGE, add_book_options, answer
 from helpers.commands.spans import EXPECTED, parse_moment_ns
+from helpers.commands.terminal import aligned, write_out
 from helpers.domain import Message
 from helpers.web.figures import dollars, duration, moment, percent, price, shares, win_part
 
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
         trips = tuple(reversed(await find_trips(connection, scope, options.last)))
         totals = await find_totals(connection, scope)
         document = TradesDocument(latest.book, since_ns, trips, totals)
-        sys.stdout.write(_json(document) if options.json else trades_text(document))
+        write_out(_json(document) if options.json else trades_text(document))
         return EXIT_ANSWERED
 
     return answer("trades", options, question)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -36,6 +35,7 @@ from db.journal import (
 from db.journal_reading import last_moment_ns, list_segments
 from helpers.commands.config import report_settings_error
 from helpers.commands.spans import EXPECTED, parse_moment_ns
+from helpers.commands.terminal import write_out
 from helpers.domain import Mode
 from helpers.settings import SettingsError, load_settings
 
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
     else:
         text = "\n".join(report_lines(report, last, one_market=bool(market)))
-    _print(text)
+    write_out(text + "\n")
     return EXIT_DAMAGED if damaged else EXIT_ANSWERED
 
 
@@ -169,15 +169,6 @@ def _not_in_journal(market: str, report: Report) -> str:
     close = difflib.get_close_matches(market, known, n=3) or list(known[-3:])
     hint = f"; it has {', '.join(close)}" if close else "; it has no market at all"
     return f"market {market!r} is not in this run{hint}"
-
-
-def _print(text: str) -> None:
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (head, a pager) has seen enough; the interpreter's own flush must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(message: str) -> int:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from db.queries_report import HOLD_BINS
-from db.query_results import CalibrationBin, Performance, ReportRead
+from db.query_results import HOLD_BINS, CalibrationBin, Performance, ReportRead
 from helpers.domain import MICROS, Message
 from helpers.web.figures import Curve
 
@@ -46,7 +45,7 @@ def charts_of(read: ReportRead, curve: Curve) -> tuple[Chart, ...]:
     drawn = [
         _equity(curve),
         _drawdown(curve),
-        _profit("by-day", read.by_day),
+        _profit("by-day", read.by_day if len(read.by_day) > 1 else ()),
         _profit("by-asset-side", read.by_asset_outcome),
         _profit("by-hour", _filled(read.by_hour, HOURS)),
         _won_and_lost("by-entry-price", _filled(read.by_entry_price, PRICE_BINS), PRICE_NAMES),

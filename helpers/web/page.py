@@ -46,9 +46,7 @@ from helpers.web.tables import (
 FOLDER: Final = Path(__file__).resolve().parent
 VENDOR: Final = FOLDER / "vendor" / "uplot"
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-DEMO_NOTICE: Final = (
-    "A demo: invented money and prices. Nothing here says what a policy would earn."
-)
+DEMO_NOTICE: Final = "A demo: invented money and prices. It does not tell what a policy would earn."
 
 
 class Tile(Message, frozen=True):
@@ -104,7 +102,11 @@ def tiles_of(read: ReportRead, curve: Curve, brier: Brier | None) -> tuple[Tile,
             f"{dollars(totals.fees_micros, sign=False)} of fees paid",
             _tone(totals.pnl_micros),
         ),
-        Tile("trades", f"{totals.trips:,}", f"{percent(win_part(totals))} won"),
+        Tile(
+            "trades",
+            f"{totals.trips:,}",
+            f"{percent(win_part(totals))} won, median held {duration(totals.hold_seconds_median)}",
+        ),
         Tile(
             "deepest drawdown",
             dollars(curve.deepest_micros),
@@ -118,10 +120,7 @@ def tiles_of(read: ReportRead, curve: Curve, brier: Brier | None) -> tuple[Tile,
             _tone(average),
         ),
         Tile("profit factor", decimal(profit_factor(totals)), "won for each dollar lost"),
-        Tile(
-            "slippage", cents(slippage_micros(read)), "a share, against the best price decided on"
-        ),
-        Tile("held", duration(totals.hold_seconds_median), "half of the trades longer"),
+        Tile("slippage", cents(slippage_micros(read)), "a share, to the best price decided on"),
         _brier_tile(brier),
         Tile(
             "unexplained orders",
@@ -183,8 +182,8 @@ def _notices(read: ReportRead) -> str:
         (
             latest.other_accounts > 0,
             "note",
-            f"{latest.other_accounts:,} other accounts of this book are not shown: each demo "
-            "begins a new one, and so does each folder of journals.",
+            f"Accounts of this book that are not shown: {latest.other_accounts:,}. Each demo "
+            "begins one of its own, and so does each folder of journals.",
         ),
         (
             bool(read.unexplained),
@@ -220,33 +219,47 @@ def _sections(
 
     sides = [("", read.by_asset), ("", read.by_outcome), ("", read.by_asset_outcome)]
     calibration = chart("calibration", "square") + calibration_table(read.calibration)
+    days = "by-day" in drawn
+    by_day = _card("By day", "UTC, of the close.", chart("by-day")) if days else ""
     return (
         _card(
             "Equity",
-            "Profit after fees since the beginning of the span; <i class=accent></i> with open "
+            "Profit after fees since the beginning of the span: <i class=accent></i> with open "
             "positions at what they would bring, <i class=muted></i> realised.",
             chart("equity", "tall") + "<h3>Drawdown</h3>" + chart("drawdown", "low"),
             "wide",
         ),
-        _card("By day", "UTC, of the close.", chart("by-day")),
-        _card("By hour", "UTC, of the entry.", chart("by-hour")),
-        _card(
-            "By asset and side",
-            "",
-            chart("by-asset-side") + performance_table(sides),
-        ),
-        _card(
-            "Entry price",
-            "Trades by the price paid for a share, fees aside: <i class=gain></i> won, "
-            "<i class=loss></i> lost.",
-            chart("by-entry-price"),
-        ),
-        _card(
-            "Time held",
-            "Trades by their length: <i class=gain></i> won, <i class=loss></i> lost.",
-            chart("by-hold"),
+        by_day,
+        _card("By hour", "UTC, of the entry.", chart("by-hour"), "" if days else "wide"),
+        _card("By asset and side", "", chart("by-asset-side") + performance_table(sides)),
+        _stack(
+            _card(
+                "Entry price",
+                "Trades by the price paid for a share, fees aside: <i class=gain></i> won, "
+                "<i class=loss></i> lost.",
+                chart("by-entry-price"),
+            ),
+            _card(
+                "Time held",
+                "Trades by their length: <i class=gain></i> won, <i class=loss></i> lost.",
+                chart("by-hold"),
+            ),
         ),
         _card("Calibration", _calibration_words(brier), calibration),
+        _stack(
+            _card(
+                "Refusals by rule",
+                "Wishes that became no order. A wish may break several rules; the first one leads.",
+                refusals_table(read.refusals),
+            ),
+            _card(
+                "Unexplained orders",
+                "Of all time, not only of this span. Must be empty.",
+                unexplained_table(read.unexplained),
+                "bad" if read.unexplained else "good",
+            ),
+            _card("Halts", "What held entries, newest first.", holds_table(read.holds)),
+        ),
         _card(
             "Execution: slippage and fees",
             "Slippage is what was paid beyond the best price of the decision, in cents a share; "
@@ -260,18 +273,6 @@ def _sections(
             drift_table(read.drift),
             "wide",
         ),
-        _card(
-            "Refusals by rule",
-            "Wishes that became no order. A wish may break several rules; the first one leads.",
-            refusals_table(read.refusals),
-        ),
-        _card(
-            "Unexplained orders",
-            "Of all time, not only of this span. Must be empty.",
-            unexplained_table(read.unexplained),
-            "bad" if read.unexplained else "good",
-        ),
-        _card("Halts", "What held entries, newest first.", holds_table(read.holds)),
         _card("Runs", "", sessions_table(read.sessions, now_ns), "wide"),
         _card("Trades", f"The latest {len(read.trips):,}.", trips_table(read.trips), "wide"),
     )
@@ -292,6 +293,10 @@ def _card(title: str, about: str, content: str, classes: str = "") -> str:
     # ``about`` is our own words, with marks for colours.
     lead = f"<p class=about>{about}</p>" if about else ""
     return f'<section class="card {classes}"><h2>{escape(title)}</h2>{lead}{content}</section>'
+
+
+def _stack(*cards: str) -> str:
+    return f"<div class=stack>{''.join(cards)}</div>"
 
 
 def _footer(now_ns: int) -> str:

@@ -44,7 +44,7 @@ class Cell(Message, frozen=True):
     text: str
     is_number: bool = True
     tone: str = ""
-    """``gain``, ``loss``, ``good``, ``bad``, or nothing."""
+    """``gain``, ``loss``, ``long`` for words that may break, or nothing."""
     bar: float = -1.0
     """Length of a bar behind the text, 0 to 1; negative for none."""
 
@@ -140,11 +140,10 @@ def refusals_table(rows: Sequence[Refusals]) -> str:
             Cell(f"{row.refusals:,}", bar=row.refusals / most),
             Cell(f"{row.times_broken:,}"),
             Cell(f"{row.markets:,}"),
-            Cell(moment(row.last_ns)),
         )
         for row in rows
     ]
-    heads = ("rule", "", "first broken", "broken at all", "markets", "last (UTC)")
+    heads = ("rule", "", "first broken", "broken at all", "markets")
     return table(heads, cells, "Nothing was refused in this span.")
 
 
@@ -220,7 +219,7 @@ def holds_table(rows: Sequence[HoldSeen]) -> str:
             words(row.cause.value),
             words(row.change),
             words(row.trading.value),
-            words(row.detail),
+            Cell(row.detail, is_number=False, tone="long"),
         )
         for row in rows
     ]
@@ -235,7 +234,7 @@ def sessions_table(rows: Sequence[SessionSeen], now_ns: int) -> str:
             words(row.run),
             words(moment(row.started_ns)),
             words(moment(row.heartbeat_ns)),
-            words(f"{row.state_at(now_ns)}{': ' if row.stop_reason else ''}{row.stop_reason}"),
+            words(row.state_text(row.state_at(now_ns))),
             words(f"{row.strategy} ({row.model_id})"),
             words(row.build_id),
             Cell(f"{row.seq:,}"),

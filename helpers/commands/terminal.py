@@ -1,7 +1,9 @@
-"""A table for a terminal: words to the left, numbers to the right."""
+"""What verbs print: tables with words to the left and numbers to the right, to whoever reads."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 
 
@@ -17,3 +19,13 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: frozen
         + "\n"
         for line in lines
     )
+
+
+def write_out(text: str) -> None:
+    """Write to standard output, whose reader may have seen enough (``head``, a pager)."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter's own flush at the end must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
