@@ -6,7 +6,7 @@ are in ``db.queries_report``. Must not: write, or round (micro-units stay intege
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import asyncpg
@@ -137,9 +137,9 @@ async def fetch_rows(
     return tuple(row_of(row, found) for found in await connection.fetch(sql, *values))
 
 
-def row_of(row: type[_Row], found: Mapping[str, object]) -> _Row:
+def row_of(row: type[_Row], found: asyncpg.Record) -> _Row:
     """Return one row of an answer as its message; raises ``msgspec.ValidationError``."""
-    return msgspec.convert(dict(found), row)
+    return msgspec.convert(dict(found.items()), row)
 
 
 def scope_of(session: SessionSeen, since_ns: int = 0, until_ns: int = ALL_TIME_NS) -> Scope:

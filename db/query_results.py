@@ -49,7 +49,7 @@ class Book(enum.StrEnum):
         return Mode.PAPER if self in (Book.PAPER, Book.DEMO_PAPER) else Mode.LIVE
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """Return what it is called to people."""
         return f"{self.mode.value.upper()}{' (demo)' if self.is_demo else ''}"
 

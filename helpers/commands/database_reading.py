@@ -95,7 +95,7 @@ async def _answer(
                     return await question(connection, latest)
         except DatabaseUnavailableError as error:
             raise NoDatabaseError(f"the database went away: {error}") from error
-    one = books[0].title if len(books) == 1 else "demo" if books[0].is_demo else ""
+    one = books[0].label if len(books) == 1 else "demo" if books[0].is_demo else ""
     sys.stderr.write(
         f"worker.py {verb}: no {f'{one} ' if one else ''}run is in the database or in "
         f"{settings.journal_directory}: nothing has run yet\n"

@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         out.write_text(render_report(read, RealClock().now_ns()), encoding="utf-8")
         totals, unexplained = read.totals, len(read.unexplained)
         sys.stdout.write(
-            f"{latest.book.title}: {totals.trips:,} trades, {percent(win_part(totals))} won, "
+            f"{latest.book.label}: {totals.trips:,} trades, {percent(win_part(totals))} won, "
             f"{dollars(totals.pnl_micros)} after {dollars(totals.fees_micros, sign=False)} of "
             f"fees; {unexplained:,} unexplained orders\n{out.resolve()}\n"
         )
@@ -49,16 +49,16 @@ def main(arguments: list[str]) -> int:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="worker.py report", description=__doc__)
     add_book_options(parser)
-    parser.add_argument("--since", metavar="WHEN", default="",
+    parser.add_argument("--since", metavar="WHEN",
                         help=f"{EXPECTED}; counted back from the last row")  # fmt: skip
-    parser.add_argument("--from", dest="begin", metavar="WHEN", default="",
+    parser.add_argument("--from", dest="begin", metavar="WHEN",
                         help="as --since")  # fmt: skip
-    parser.add_argument("--to", dest="end", metavar="WHEN", default="",
+    parser.add_argument("--to", dest="end", metavar="WHEN",
                         help="the first moment that is not shown any more")  # fmt: skip
     parser.add_argument("--out", metavar="FILE", type=Path, default=OUT_DEFAULT,
                         help="where to write it (default: %(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
-    if options.since and (options.begin or options.end):
+    if options.since is not None and (options.begin, options.end) != (None, None):
         parser.error("--since says it all: leave out --from and --to")
     return options
 
@@ -67,7 +67,7 @@ def _scope(options: argparse.Namespace, latest: SessionSeen) -> Scope | None:
     ends = [0, ALL_TIME_NS]
     given = (("--since", options.since, 0), ("--from", options.begin, 0), ("--to", options.end, 1))
     for name, text, place in given:
-        if not text:
+        if text is None:
             continue
         parsed = parse_moment_ns(text, latest.heartbeat_ns)
         if parsed is None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from helpers.domain import NS_PER_SECOND
 
-EXPECTED: Final = "7d, 1h, 30m, 90s, seconds or an ISO time"
+EXPECTED: Final = "1h, 30m, 7d, 90 (seconds) or an ISO time"
 _SECONDS_OF_UNIT: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(\d{1,9})([smhd]?)")
 

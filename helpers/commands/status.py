@@ -87,7 +87,7 @@ def _lag_seconds(root: Path, latest: SessionSeen) -> float | None:
 def status_lines(document: StatusDocument) -> Iterator[str]:
     """Return the status for people."""
     read, session = document.status, document.status.session
-    yield f"{document.book.title}  {session.state_text(document.state)}"
+    yield f"{document.book.label}  {session.state_text(document.state)}"
     yield _line("run", f"{session.run}, began {moment(session.started_ns)} UTC")
     yield _line("policy", f"{session.strategy} ({session.model_id}), build {session.build_id}")
     age = document.heartbeat_age_seconds

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     """Print round trips; return the exit code."""
     parser = argparse.ArgumentParser(prog="worker.py trades", description="Show round trips.")
     add_book_options(parser)
-    parser.add_argument("--since", metavar="WHEN", default="",
+    parser.add_argument("--since", metavar="WHEN",
                         help=f"{EXPECTED}; counted back from the last row")  # fmt: skip
     parser.add_argument("--last", metavar="N", type=_last, default=LAST_DEFAULT,
                         help="only the latest so many (default: %(default)s)")  # fmt: skip
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
     async def question(connection: Connection, latest: SessionSeen) -> int:
         since_ns = 0
-        if options.since:
+        if options.since is not None:
             parsed = parse_moment_ns(options.since, latest.heartbeat_ns)
             if parsed is None:
                 sys.stderr.write(
@@ -76,7 +76,7 @@ def trades_text(document: TradesDocument) -> str:
     """Return the round trips for people."""
     totals = document.totals
     if not totals.trips:
-        return f"{document.book.title}: no position was closed\n"
+        return f"{document.book.label}: no position was closed\n"
     heads = (
         *("closed (UTC)", "market", "side", "shares", "entry", "cost", "fees", "profit"),
         *("held", "how"),
@@ -98,7 +98,7 @@ def trades_text(document: TradesDocument) -> str:
     ]
     hidden = totals.trips - len(rows)
     return (
-        f"{document.book.title}\n"
+        f"{document.book.label}\n"
         + aligned(heads, rows, numbers=frozenset({3, 4, 5, 6, 7, 8}))
         + (f"{hidden:,} earlier ones are not shown (--last N)\n" if hidden else "")
         + f"{totals.trips:,} trades, {percent(win_part(totals))} won: "

@@ -64,7 +64,7 @@ def render_report(read: ReportRead, now_ns: int) -> str:
     brier = brier_of(read.calibration)
     charts = charts_of(read, curve)
     drawn = {chart.id for chart in charts}
-    title = f"{read.scope.book.title} report"
+    title = f"{read.scope.book.label} report"
     parts = (
         _head(title),
         _header(read, now_ns),
@@ -169,7 +169,7 @@ def _header(read: ReportRead, now_ns: int) -> str:
         f"latest run {latest.state_at(now_ns)}",
     )
     return (
-        f'<header><h1><span class="badge {book.mode.value}">{escape(book.title)}</span> Report</h1>'
+        f'<header><h1><span class="badge {book.mode.value}">{escape(book.label)}</span> Report</h1>'
         f"<p>{' &middot; '.join(map(escape, facts))}</p></header>"
     )
 

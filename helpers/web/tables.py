@@ -105,7 +105,7 @@ def execution_table(rows: Sequence[Execution]) -> str:
     """Return how orders were filled, the book itself first and then its counterpart."""
     cells = [
         (
-            words(row.book.title),
+            words(row.book.label),
             words("entries" if row.opens else "exits"),
             words(row.style.value),
             Cell(f"{row.orders:,}"),
