@@ -42,7 +42,9 @@ SELECT s.session, s.account, s.book::text, s.run, coalesce(s.strategy, '') AS st
     (SELECT count(*) FROM projection_faults f WHERE f.session = s.session) AS rows_refused,
     (extract(epoch FROM p.projected_at) * 1000000)::bigint * 1000 AS projected_ns,
     (SELECT count(*) FROM accounts a WHERE a.book = s.book AND a.account <> s.account)
-        AS other_accounts
+        AS other_accounts,
+    (SELECT coalesce(sum(r.rows), 0)::bigint FROM retired_rows r WHERE r.session = s.session)
+        AS rows_retired
 FROM sessions s JOIN projections p USING (session)
 """
 _LATEST: Final = f"""{_SESSIONS}

@@ -100,6 +100,8 @@ class SessionSeen(Message, frozen=True):
     rows_unknown: int
     rows_refused: int
     """Journal rows that no table took."""
+    rows_retired: int
+    """Decisions and refusals that grew too old for the database."""
     damage: str
     projected_ns: int
     other_accounts: int

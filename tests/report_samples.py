@@ -70,6 +70,7 @@ SESSION = SessionSeen(
     rows_lost=0,
     rows_unknown=0,
     rows_refused=0,
+    rows_retired=0,
     damage="",
     projected_ns=at(3601),
     other_accounts=0,

@@ -115,10 +115,13 @@ def test_unexplained_orders_are_green_or_red() -> None:
 def test_rows_that_are_missing_are_told() -> None:
     """A report of less than the journal says so at its top."""
     read = sample_read()
-    torn = replace(read.latest, rows_lost=2, rows_refused=1, damage="line 7: checksum")
+    torn = replace(
+        read.latest, rows_lost=2, rows_refused=1, rows_retired=5, damage="line 7: checksum"
+    )
     page = render_report(replace(read, sessions=(torn,)), NOW_NS)
     assert "3 rows of the journal are not in the database." in page
     assert "line 7: checksum" in page
+    assert "5 decisions and refusals of these runs grew too old" in page
 
 
 def test_numbers_stand_to_the_right_in_the_colour_of_their_sign() -> None:

@@ -31,17 +31,7 @@ from helpers.web.figures import (
     slippage_micros,
     win_part,
 )
-from helpers.web.tables import (
-    calibration_table,
-    drift_table,
-    execution_table,
-    holds_table,
-    performance_table,
-    refusals_table,
-    sessions_table,
-    trips_table,
-    unexplained_table,
-)
+from helpers.web.sections import sections_of
 
 FOLDER: Final = Path(__file__).resolve().parent
 VENDOR: Final = FOLDER / "vendor" / "uplot"
@@ -71,7 +61,7 @@ def render_report(read: ReportRead, now_ns: int) -> str:
         _notices(read),
         _tiles(tiles_of(read, curve, brier)),
         "<main>",
-        *_sections(read, drawn, brier, now_ns),
+        *sections_of(read, drawn, brier, now_ns),
         "</main>",
         _footer(now_ns),
         f'<script type="application/json" id=data>{embedded_json(charts)}</script>',
@@ -177,6 +167,7 @@ def _header(read: ReportRead, now_ns: int) -> str:
 def _notices(read: ReportRead) -> str:
     latest = read.latest
     lost = sum(session.rows_lost + session.rows_refused for session in read.sessions)
+    retired = sum(session.rows_retired for session in read.sessions)
     notices = [
         (read.scope.book.is_demo, "note", DEMO_NOTICE),
         (
@@ -189,6 +180,12 @@ def _notices(read: ReportRead) -> str:
             bool(read.unexplained),
             "bad",
             f"{len(read.unexplained):,} orders are not explained: look at them first.",
+        ),
+        (
+            retired > 0,
+            "note",
+            f"{retired:,} decisions and refusals of these runs grew too old for the database "
+            "(DATABASE_DETAIL_DAYS): refusals and calibration are of the others.",
         ),
         (lost > 0, "bad", f"{lost:,} rows of the journal are not in the database."),
         *(
@@ -207,96 +204,6 @@ def _tiles(tiles: tuple[Tile, ...]) -> str:
         f"<strong>{escape(tile.value)}</strong><span>{escape(tile.note)}</span></div>"
         for tile in tiles
     ) + "</section>"  # fmt: skip
-
-
-def _sections(
-    read: ReportRead, drawn: set[str], brier: Brier | None, now_ns: int
-) -> tuple[str, ...]:
-    def chart(name: str, tall: str = "") -> str:
-        if name not in drawn:
-            return "<p class=empty>Nothing to draw yet.</p>"
-        return f'<div class="chart {tall}" data-chart="{name}"></div>'
-
-    sides = [("", read.by_asset), ("", read.by_outcome), ("", read.by_asset_outcome)]
-    calibration = chart("calibration", "square") + calibration_table(read.calibration)
-    days = "by-day" in drawn
-    by_day = _card("By day", "UTC, of the close.", chart("by-day")) if days else ""
-    return (
-        _card(
-            "Equity",
-            "Profit after fees since the beginning of the span: <i class=accent></i> with open "
-            "positions at what they would bring, <i class=muted></i> realised.",
-            chart("equity", "tall") + "<h3>Drawdown</h3>" + chart("drawdown", "low"),
-            "wide",
-        ),
-        by_day,
-        _card("By hour", "UTC, of the entry.", chart("by-hour"), "" if days else "wide"),
-        _card("By asset and side", "", chart("by-asset-side") + performance_table(sides)),
-        _stack(
-            _card(
-                "Entry price",
-                "Trades by the price paid for a share, fees aside: <i class=gain></i> won, "
-                "<i class=loss></i> lost.",
-                chart("by-entry-price"),
-            ),
-            _card(
-                "Time held",
-                "Trades by their length: <i class=gain></i> won, <i class=loss></i> lost.",
-                chart("by-hold"),
-            ),
-        ),
-        _card("Calibration", _calibration_words(brier), calibration),
-        _stack(
-            _card(
-                "Refusals by rule",
-                "Wishes that became no order. A wish may break several rules; the first one leads.",
-                refusals_table(read.refusals),
-            ),
-            _card(
-                "Unexplained orders",
-                "Of all time, not only of this span. Must be empty.",
-                unexplained_table(read.unexplained),
-                "bad" if read.unexplained else "good",
-            ),
-            _card("Halts", "What held entries, newest first.", holds_table(read.holds)),
-        ),
-        _card(
-            "Execution: slippage and fees",
-            "Slippage is what was paid beyond the best price of the decision, in cents a share; "
-            "positive is worse.",
-            execution_table(read.execution),
-            "wide",
-        ),
-        _card(
-            "Paper against live",
-            "The same asset and side in both books; drift is live minus paper.",
-            drift_table(read.drift),
-            "wide",
-        ),
-        _card("Runs", "", sessions_table(read.sessions, now_ns), "wide"),
-        _card("Trades", f"The latest {len(read.trips):,}.", trips_table(read.trips), "wide"),
-    )
-
-
-def _calibration_words(brier: Brier | None) -> str:
-    if brier is None:
-        return "Probabilities of Up against what won."
-    source = "forecasts" if brier.is_forecast else "its actions' probabilities, Up against Down,"
-    return (
-        f"The policy's {source} against what won, one sample of each market in 30 s. Brier score "
-        f"{brier.policy:.4f}, of the quoted mid {brier.quoted:.4f}, over {brier.samples:,} "
-        "samples; lower is better. Samples of one market are not independent: look at the markets."
-    )
-
-
-def _card(title: str, about: str, content: str, classes: str = "") -> str:
-    # ``about`` is our own words, with marks for colours.
-    lead = f"<p class=about>{about}</p>" if about else ""
-    return f'<section class="card {classes}"><h2>{escape(title)}</h2>{lead}{content}</section>'
-
-
-def _stack(*cards: str) -> str:
-    return f"<div class=stack>{''.join(cards)}</div>"
 
 
 def _footer(now_ns: int) -> str:

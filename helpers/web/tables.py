@@ -83,18 +83,18 @@ def _cell(cell: Cell) -> str:
     return f"<td{attribute}><span class=barred>{bar}</span>{escape(cell.text)}</td>"
 
 
-def performance_table(groups: Sequence[tuple[str, Sequence[Performance]]]) -> str:
+def performance_table(groups: Sequence[Sequence[Performance]]) -> str:
     """Return trips that have something in common, group after group."""
     rows = [
         (
-            words(f"{title} {row.key}".strip()),
+            words(row.key),
             Cell(f"{row.trips:,}"),
             Cell(percent(win_part(row))),
             money(row.pnl_micros),
             Cell(dollars(row.fees_micros, sign=False)),
             Cell(percent(row.pnl_micros / row.cost_micros if row.cost_micros else None)),
         )
-        for title, group in groups
+        for group in groups
         for row in group
     ]
     heads = ("", "trades", "won", "profit", "fees", "of cost")
