@@ -168,6 +168,7 @@ def _demo(options: argparse.Namespace) -> int:
         _tell_end(options, settings, worker, live, served)
         sys.stdout.write(f"{'journal':<22}{journal.run}\n")
         sys.stdout.write(f"{'explain it':<22}uv run worker.py why --journal {journal.run}\n")
+        sys.stdout.write(f"{'report it':<22}uv run worker.py report\n")
         return code
 
     try:

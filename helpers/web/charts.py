@@ -13,7 +13,10 @@ from helpers.domain import MICROS, Message
 from helpers.web.figures import Curve
 
 HOURS: Final = tuple(f"{hour:02d}" for hour in range(24))
+YEAR_LENGTH: Final = len("2026-")
 PRICE_BINS: Final = tuple(f"{cents:02d}" for cents in range(0, 100, 5))
+PRICE_NAMES: Final = tuple(f"{int(cents) / 100:.2f}" for cents in PRICE_BINS)
+HOLD_KEYS: Final = tuple(str(number) for number in range(len(HOLD_BINS)))
 
 
 class Series(Message, frozen=True):
@@ -45,7 +48,7 @@ def charts_of(read: ReportRead, curve: Curve) -> tuple[Chart, ...]:
     drawn = [
         _equity(curve),
         _drawdown(curve),
-        _profit("by-day", read.by_day if len(read.by_day) > 1 else ()),
+        _profit("by-day", read.by_day if len(read.by_day) > 1 else (), YEAR_LENGTH),
         _profit("by-asset-side", read.by_asset_outcome),
         _profit("by-hour", _filled(read.by_hour, HOURS)),
         _won_and_lost("by-entry-price", _filled(read.by_entry_price, PRICE_BINS), PRICE_NAMES),
@@ -55,14 +58,10 @@ def charts_of(read: ReportRead, curve: Curve) -> tuple[Chart, ...]:
     return tuple(chart for chart in drawn if chart.x)
 
 
-PRICE_NAMES: Final = tuple(f"{int(cents) / 100:.2f}" for cents in PRICE_BINS)
-HOLD_KEYS: Final = tuple(str(number) for number in range(len(HOLD_BINS)))
-
-
 def _equity(curve: Curve) -> Chart:
     series = (
-        Series("with open positions", "accent", _dollars(curve.total_micros), is_area=True),
         Series("realised", "muted", _dollars(curve.realised_micros)),
+        Series("with open positions", "accent", _dollars(curve.total_micros), is_area=True),
     )
     return Chart("equity", "time", "dollars", curve.at_seconds, (), series)
 
@@ -72,13 +71,13 @@ def _drawdown(curve: Curve) -> Chart:
     return Chart("drawdown", "time", "dollars", curve.at_seconds, (), series)
 
 
-def _profit(name: str, rows: Sequence[Performance]) -> Chart:
+def _profit(name: str, rows: Sequence[Performance], cut: int = 0) -> Chart:
     profits = [row.pnl_micros / MICROS for row in rows]
     series = (
         Series("profit", "gain", tuple(one if one >= 0 else None for one in profits)),
         Series("loss", "loss", tuple(one if one < 0 else None for one in profits)),
     )
-    keys = tuple(row.key for row in rows)
+    keys = tuple(row.key[cut:] for row in rows)
     return Chart(name, "bars", "dollars", _places(keys), keys, series)
 
 

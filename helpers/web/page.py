@@ -95,7 +95,7 @@ def tiles_of(read: ReportRead, curve: Curve, brier: Brier | None) -> tuple[Tile,
         Tile(
             "trades",
             f"{totals.trips:,}",
-            f"{percent(win_part(totals))} won, median held {duration(totals.hold_seconds_median)}",
+            f"{percent(win_part(totals))} won, held {duration(totals.hold_seconds_median)}",
         ),
         Tile(
             "deepest drawdown",

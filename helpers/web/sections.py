@@ -116,9 +116,10 @@ def _chart(name: str, drawn: set[str], height: str = "") -> str:
 def _calibration_words(brier: Brier | None) -> str:
     if brier is None:
         return "Probabilities of Up against what won."
-    source = "forecasts" if brier.is_forecast else "its actions' probabilities, Up against Down,"
+    actions = "The probabilities of the policy's actions, Up against Down,"
+    source = "The policy's forecasts" if brier.is_forecast else actions
     return (
-        f"The policy's {source} against what won, one sample of each market in 30 s. Brier score "
+        f"{source} against what won, one sample of each market in 30 s. Brier score "
         f"{brier.policy:.4f}, of the quoted mid {brier.quoted:.4f}, over {brier.samples:,} "
         "samples; lower is better. Samples of one market are not independent: look at the markets."
     )
