@@ -132,6 +132,11 @@ LIMIT $4
 """
 
 
+async def hold_still(connection: Connection) -> None:
+    """Let all questions of this transaction see one moment; call before the first of them."""
+    await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
 async def fetch_rows(
     connection: Connection, row: type[_Row], sql: str, *values: object
 ) -> tuple[_Row, ...]:

@@ -3,8 +3,9 @@
 While no worker runs they start the embedded server for themselves. Must not: show a database that
 is behind the journals on this disk without saying so.
 
-Exit codes of the three: 0 answered; 2 usage, or nothing has run yet; 69 no database can be used; 70
-the journals cannot be read; 78 settings.
+Exit codes of the three: 0 answered; 2 usage, or nothing has run yet; 65 the database's schema is
+not this build's; 69 no database can be used; 70 the journals cannot be read, or the answer not be
+written; 78 settings.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from db.connection import Database, DatabaseUnavailableError, connect
 from db.embedded import EmbeddedUnavailableError, serve
 from db.explain_text import clean
 from db.journal_format import JournalError
-from db.migrate import MigrationError, migrate, pending
+from db.migrate import EXIT_REFUSED, MigrationError, migrate, pending
 from db.projector import Projector, journal_folders
-from db.queries import Connection, find_latest
+from db.queries import Connection, find_latest, hold_still
 from db.query_results import Book, SessionSeen
 from helpers.clock import monotonic_seconds
 from helpers.commands.config import report_settings_error
@@ -45,6 +46,10 @@ Question: TypeAlias = Callable[[Connection, SessionSeen], Awaitable[int]]
 
 class NoDatabaseError(Exception):
     """No database can be used; the text says why and what to do."""
+
+    def __init__(self, text: str, exit_code: int = EXIT_NO_DATABASE) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
 
 def add_book_options(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +83,7 @@ def answer(verb: str, options: argparse.Namespace, question: Question) -> int:
             f"worker.py {verb}: {clean(str(error))}\n"
             "`worker.py why` needs no database: it reads the journals themselves\n"
         )
-        return EXIT_NO_DATABASE
+        return error.exit_code
     except (JournalError, OSError) as error:
         sys.stderr.write(f"worker.py {verb}: {clean(str(error))}\n")
         return EXIT_UNREADABLE
@@ -90,6 +95,7 @@ async def _answer(
     async with caught_up_database(settings, verb) as database:
         try:
             async with database.transaction(read_only=True) as connection:
+                await hold_still(connection)
                 latest = await find_latest(connection, books)
                 if latest is not None:
                     return await question(connection, latest)
@@ -123,7 +129,9 @@ async def caught_up_database(settings: Settings, verb: str) -> AsyncGenerator[Da
             )
             stack.push_async_callback(database.close)
             await _catch_up(database, settings, verb)
-        except (DatabaseUnavailableError, EmbeddedUnavailableError, MigrationError) as error:
+        except MigrationError as error:
+            raise NoDatabaseError(str(error), EXIT_REFUSED) from error
+        except (DatabaseUnavailableError, EmbeddedUnavailableError) as error:
             raise NoDatabaseError(f"no database: {error}") from error
         yield database
 
@@ -144,7 +152,8 @@ async def _refuse_when_behind(url: str) -> None:
         await connection.close(timeout=5)
     if missing:
         raise NoDatabaseError(
-            f"the schema of DATABASE_URL is {len(missing)} migrations behind: {MIGRATE}"
+            f"the schema of DATABASE_URL is {len(missing)} migrations behind: {MIGRATE}",
+            EXIT_REFUSED,
         )
 
 

@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
+from db.control import ControlLog
 from db.explain_text import clean
 from db.journal_reading import last_moment_ns
-from db.projector import journal_folders
+from db.projector import JournalFolder, journal_folders
 from db.queries import Connection, read_status
-from db.query_results import Book, SessionSeen, StatusRead
+from db.query_results import Book, HoldSeen, SessionSeen, StatusRead
 from helpers.clock import RealClock
 from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer
 from helpers.commands.terminal import write_out
-from helpers.domain import NS_PER_SECOND, Message
+from helpers.domain import MICROS, NS_PER_SECOND, Message, TradingState
 from helpers.settings import load_settings
 from helpers.web.figures import dollars, duration, moment, percent, price, shares, win_part
 
@@ -54,13 +56,14 @@ def main(arguments: list[str]) -> int:
 
     async def question(connection: Connection, latest: SessionSeen) -> int:
         now_ns = RealClock().now_ns()
-        read = await read_status(connection, latest, now_ns)
+        root = load_settings().journal_directory
+        read = with_halts_on_disk(await read_status(connection, latest, now_ns), root)
         age = (now_ns - latest.heartbeat_ns) / NS_PER_SECOND
         document = StatusDocument(
             book=latest.book,
             state=latest.state_at(now_ns),
             heartbeat_age_seconds=None if latest.book.is_demo else age,
-            lag_seconds=_lag_seconds(load_settings().journal_directory, latest),
+            lag_seconds=_lag_seconds(root, latest),
             status=read,
         )
         if options.json:
@@ -73,15 +76,35 @@ def main(arguments: list[str]) -> int:
     return answer("status", options, question)
 
 
+def with_halts_on_disk(read: StatusRead, root: Path) -> StatusRead:
+    """Return a status with the halts that stand as the control log has them.
+
+    That log is the truth: a halt that was asked for while no worker runs is in no journal yet, and
+    a resume neither. Raises ``JournalError``.
+    """
+    book = read.session.book
+    folder = next(f.path for f in journal_folders(root) if _is_of(f, book))
+    if not (folder / read.session.run).is_dir():
+        return read  # of another machine, whose log is there
+    standing = ControlLog(folder, book.mode).read().at_a_start
+    held = [
+        HoldSeen(one.cause, "held", one.at_ns, TradingState.HALTED, one.detail) for one in standing
+    ]
+    passing = [hold for hold in read.holds if not hold.cause.latched]
+    return replace(read, holds=(*held, *passing))
+
+
+def _is_of(folder: JournalFolder, book: Book) -> bool:
+    own = folder.path.name == f"demo-{book.mode.value}"
+    return folder.demo is book.is_demo and (own or not folder.demo)
+
+
 def _lag_seconds(root: Path, latest: SessionSeen) -> float | None:
-    mode = latest.book.mode.value
-    for folder in journal_folders(root):
-        run = folder.path / latest.run
-        if folder.demo is latest.book.is_demo and run.is_dir() and mode in run.name:
-            written_ns = last_moment_ns(run)
-            if written_ns is not None:
-                return max(0.0, (written_ns - latest.heartbeat_ns) / NS_PER_SECOND)
-    return None
+    folder = next(f.path for f in journal_folders(root) if _is_of(f, latest.book))
+    written_ns = last_moment_ns(folder / latest.run) if (folder / latest.run).is_dir() else None
+    if written_ns is None:
+        return None
+    return max(0.0, (written_ns - latest.heartbeat_ns) / NS_PER_SECOND)
 
 
 def status_lines(document: StatusDocument) -> Iterator[str]:
@@ -93,7 +116,7 @@ def status_lines(document: StatusDocument) -> Iterator[str]:
     age = document.heartbeat_age_seconds
     told = "its own time" if age is None else f"{duration(age)} ago"
     yield _line("last row", f"{moment(session.heartbeat_ns)} UTC, {told}")
-    yield from _hold_lines(read)
+    yield from _hold_lines(document)
     yield from _position_lines(read)
     yield from _money_lines(read)
     orders = ", ".join(f"{one.orders:,} {one.state}" for one in read.orders_today)
@@ -108,9 +131,11 @@ def _line(name: str, text: str) -> str:
     return f"{name:<10}{text}"
 
 
-def _hold_lines(read: StatusRead) -> Iterator[str]:
+def _hold_lines(document: StatusDocument) -> Iterator[str]:
+    read = document.status
     if not read.holds:
-        yield _line("entries", "nothing holds them")
+        runs = document.state == "running"
+        yield _line("entries", "nothing holds them" if runs else "no halt stands")
     for hold in read.holds:
         detail = hold.detail.removeprefix(f"{hold.cause.value}: ")
         yield _line("HELD by", f"{hold.cause.value} since {moment(hold.at_ns)} UTC: {detail}")
@@ -120,7 +145,7 @@ def _position_lines(read: StatusRead) -> Iterator[str]:
     if not read.positions:
         yield _line("positions", "none")
     for held in read.positions:
-        each = held.cost_micros * 1_000_000 // held.shares_micros
+        each = held.cost_micros * MICROS // held.shares_micros
         until = f", closed by {moment(held.deadline_ns)} UTC" if held.deadline_ns else ""
         yield _line(
             "position",
