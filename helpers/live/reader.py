@@ -97,7 +97,8 @@ class VenueReader:
         self._next_read_ns = 0
         self._wait_seconds = READ_BACK_SECONDS
         self._next_reconcile_ns = 0
-        self._suspects: tuple[Difference, ...] = ()
+        self._differing_since: dict[str, int] = {}
+        """When each asset that differs was first seen to."""
         self._channel_down_ns = clock.now_ns()
         self._catch_up = False
         self.oldest_ns = clock.now_ns()
@@ -216,18 +217,20 @@ class VenueReader:
         """
         await self.read_back()
         tokens = self.tokens()
-        if self._suspects:
+        if self._differing_since:
             for token in ("", *tokens):
                 await self._gateway.refresh_balance(token)
         shares, cash = await self.read_balances(tokens)
         now_ns = self._clock.now_ns()
         self._book_merges(shares, now_ns)
         differences = compare(self.books(), self._orders.alive(), shares, cash)
-        seconds = SECOND_LOOK_SECONDS if differences and not self._suspects else RECONCILE_SECONDS
-        self._next_reconcile_ns = now_ns + round(seconds * NS_PER_SECOND)
-        suspected = {difference.asset for difference in self._suspects}
-        confirmed = any(difference.asset in suspected for difference in differences)
-        self._suspects = differences
+        since = self._differing_since
+        self._differing_since = since = {d.asset: since.get(d.asset, now_ns) for d in differences}
+        # By the clock: a stop compares, too, and two reads at once are one look.
+        second_look_ns = round(SECOND_LOOK_SECONDS * NS_PER_SECOND)
+        confirmed = any(now_ns - first_ns >= second_look_ns for first_ns in since.values())
+        wait = SECOND_LOOK_SECONDS if since and not confirmed else RECONCILE_SECONDS
+        self._next_reconcile_ns = now_ns + round(wait * NS_PER_SECOND)
         self.differs = confirmed
         if not differences or confirmed:
             self._tell(differences, shares, cash, now_ns)

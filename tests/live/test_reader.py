@@ -14,7 +14,7 @@ from helpers.ledger import Ledger
 from helpers.live.claims import Claims
 from helpers.live.merger import PendingMerges
 from helpers.live.orders import LiveOrders
-from helpers.live.reader import DOUBT_SECONDS, VenueReader
+from helpers.live.reader import DOUBT_SECONDS, SECOND_LOOK_SECONDS, VenueReader
 from helpers.live.venue_mode import VenueMode
 from helpers.logs import Tag, logger
 from tests.builders import UP_TOKEN
@@ -130,3 +130,16 @@ async def test_no_answer_is_not_taken_for_nothing(reading: Reading) -> None:
     reading.venue.silent = False
     await reading.after(DOUBT_SECONDS)
     assert reading.doubted == [(UP_TOKEN, None)]
+
+
+async def test_a_difference_counts_when_a_later_look_confirms_it(reading: Reading) -> None:
+    """Two reads at one moment are one look: the venue's own view may lag (chaos seed 1287)."""
+    reading.venue.shown[""] = CASH - 9_000_000
+    assert await reading.reader.reconcile() is False
+    assert await reading.reader.reconcile() is False
+    assert HoldCause.MISMATCH not in reading.held
+    await reading.after(SECOND_LOOK_SECONDS)
+    assert "ours 94.7" in reading.held[HoldCause.MISMATCH]
+    reading.venue.shown[""] = CASH - 5_300_000
+    assert await reading.reader.reconcile()
+    assert HoldCause.MISMATCH not in reading.held
