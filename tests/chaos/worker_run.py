@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from db.control import ControlLog
-from db.control_state import ControlRequest, ControlState
+from db.control import ControlLog, ControlReader
+from db.control_state import CauseReleased, ControlRequest, ControlState
 from db.journal_reading import read_journal
 from db.records import Record
 from db.recovery import read_left_behind
@@ -47,8 +47,9 @@ from tests.chaos.worker_plan import settings_of as settings_of_plan
 
 REST_SECONDS: Final = 12.0
 """From the last halt to the stop: a trade settles within seconds, an exit is tried again."""
-CLAIM_SECONDS: Final = 180.0
-"""Longest wait for pay-outs at the end: one that nobody answered is looked for a minute later."""
+CLAIM_SECONDS: Final = 900.0
+"""Longest wait for pay-outs at the end: one that nobody answered is looked for a minute later, and
+may be lost more than once (seed 1285)."""
 STOP_SECONDS: Final = 60.0
 HEARD_SECONDS: Final = 1.0
 """From an operator's halt to the end of the process that heard it."""
@@ -83,6 +84,8 @@ class Evidence(NamedTuple):
     """What an operator asked for, whether a process ran or not."""
     control: ControlState
     """The control log as the run left it."""
+    released: tuple[CauseReleased, ...]
+    """Its ends of latched halts, which are on the disk before anything else is said of them."""
     folder: Path
     tasks_left: tuple[str, ...]
 
@@ -172,6 +175,7 @@ class WorkerRun:
             self.venue,
             tuple(self._told),
             self._control.read(),
+            self._released(),
             self.folder,
             self._tasks_left,
         )
@@ -216,6 +220,10 @@ class WorkerRun:
             _tasks_of_ours(),
         )
         self.lives.append(seen)
+
+    def _released(self) -> tuple[CauseReleased, ...]:
+        entries = ControlReader(self._control.path).read()
+        return tuple(entry for entry in entries if isinstance(entry, CauseReleased))
 
     def _process(self, journal: WatchedJournal) -> tuple[WatchedWorker, LiveSide | None]:
         """Build what a start builds (``helpers.commands.run``)."""

@@ -73,7 +73,7 @@ def violations_of(run: Evidence, fold: Fold) -> tuple[str, ...]:
 def played(run: Evidence) -> Played:
     """Judge a run, and return what it came to."""
     mode = Mode.LIVE if run.plan.live else Mode.PAPER
-    fold = fold_of(run.settings, mode, run.records)
+    fold = fold_of(run.settings, mode, run.records, run.released)
     struck = {kind.value: n for kind, n in run.served.schedule.counts.items() if n}
     fills = sum(record.kind == "fill" for records in run.records for record in records)
     return Played(

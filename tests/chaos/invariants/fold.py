@@ -8,10 +8,11 @@ earlier one ended, as the worker does.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from db.control_state import CauseReleased
 from db.records import Record
 from helpers.domain import (
     MICROS,
@@ -194,19 +195,33 @@ class Fold:
         self.halts: list[tuple[int, int, HaltChanged]] = []
         self.rejected: list[Rejected] = []
         self.settled: list[Settled] = []
-        self._held: dict[str, None] = {}
+        self._held: dict[str, int] = {}
+        """Since when each cause holds entries."""
         self._last: object = None
         """The latest row."""
         self._compared = False
         self._sent: deque[int] = deque()
 
-    def life(self, number: int, mode: Mode, records: Iterable[Record]) -> None:
-        """Take the rows of one process."""
+    def life(
+        self, number: int, mode: Mode, records: Sequence[Record], released: Sequence[CauseReleased]
+    ) -> None:
+        """Take the rows of one process, and the control log's ends of halts of all of them."""
         # Held without a row of its own until the supervisor has looked (I1); and what an operator
         # must end holds on (I30), unless its process died in the very act of saying so.
         died_at = self._last.cause if isinstance(self._last, HaltChanged) else ""
-        latched = [c for c in self._held if HoldCause(c).latched and c != died_at]
-        self._held = dict.fromkeys([*latched, HoldCause.SUPERVISOR])
+        # An end that is in the control log counts, though its row died with the process (1178).
+        began_ns = records[0].at_ns if records else 0
+        ended = {
+            one.cause
+            for one in released
+            if self._held.get(one.cause, began_ns) <= one.at_ns < began_ns
+        }
+        self._held = {
+            cause: since_ns
+            for cause, since_ns in self._held.items()
+            if HoldCause(cause).latched and cause != died_at and cause not in ended
+        }
+        self._held[HoldCause.SUPERVISOR] = began_ns
         self._sent.clear()
         self._compared = mode is not Mode.LIVE
         for order in self.books.under_way():
@@ -246,7 +261,7 @@ class Fold:
                 self.settled.append(body)
             case HaltChanged():
                 self.halts.append((life, record.at_ns, body))
-                self._halt(body)
+                self._halt(body, record.at_ns)
             case Reconciled():
                 self.reconciled.append((life, body))
                 self._compared = self._compared or body.agrees
@@ -272,9 +287,9 @@ class Fold:
             order.told = type(body).__name__.lower()
             order.over = order.over or isinstance(body, Rejected)
 
-    def _halt(self, changed: HaltChanged) -> None:
+    def _halt(self, changed: HaltChanged, at_ns: int) -> None:
         if changed.state == "held":
-            self._held[changed.cause] = None
+            self._held[changed.cause] = at_ns
         else:
             self._held.pop(changed.cause, None)
 
@@ -304,11 +319,16 @@ class Fold:
         return (seen for seen in self.approved if seen.intent.opens)
 
 
-def fold_of(settings: Settings, mode: Mode, lives: Iterable[Iterable[Record]]) -> Fold:
+def fold_of(
+    settings: Settings,
+    mode: Mode,
+    lives: Iterable[Sequence[Record]],
+    released: Sequence[CauseReleased],
+) -> Fold:
     """Return all lives folded."""
     fold = Fold(settings)
     for number, records in enumerate(lives, 1):
-        fold.life(number, mode, records)
+        fold.life(number, mode, records, released)
     return fold
 
 
