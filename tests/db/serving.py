@@ -94,11 +94,17 @@ async def ask(url: str, sql: str) -> object:
 
 
 async def ask_until_answered(url: str, sql: str) -> object:
-    """Return the answer as soon as a server gives one; for after a kill."""
+    """Return the answer as soon as a server gives one; for after a kill.
+
+    The server may die between the commit and its answer, so `sql` is asked again though it was
+    done: it must be such that this does no harm. What is wrong with `sql` itself is raised.
+    """
     async with asyncio.timeout(20):
         while True:
             try:
                 return await ask(url, sql)
+            except asyncpg.IntegrityConstraintViolationError:
+                raise
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(0.02)
 
