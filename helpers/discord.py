@@ -41,7 +41,7 @@ from helpers.logs import Tag, logger
 
 READ_SECONDS: Final = 0.25
 """Between two looks at the rows that were written."""
-ROW_PAUSE_SECONDS: Final = 0.001
+ROW_PAUSE_SECONDS: Final = 0.004
 """After each row: one takes a tenth of that to read, so that a burst leaves trading nine tenths."""
 ROWS_MAXIMUM: Final = 8_192
 """Rows that wait to be read; beyond it the frequent kinds are left out. The others are few: orders
