@@ -35,6 +35,10 @@ from strategies.update_check import batch_problem, mean_entropy_nats, update_pro
 
 _ADVANTAGE_FLOOR: Final = 1e-8
 """Added to the advantages' deviation before dividing by it."""
+_KL: Final = StepMetrics._fields.index("kl")
+LOOK_STEPS: Final = 4
+"""Minibatches between two looks at the KL, an epoch by default: so many may be done for nothing,
+and so many states are kept meanwhile, 0.5 MB each."""
 _MOMENTS: Final = ("first_moment", "second_moment")
 _COUNTERS: Final = ("steps", "updates")
 
@@ -95,7 +99,7 @@ class Learner:
 
     def parameters(self) -> Mapping[str, FloatArray]:
         """Return copies of the present parameters by their dotted names."""
-        return self._layout.unpack(self._flat["parameters"], self._names)
+        return self._layout.unpack(self._flat["parameters"])
 
     def update(self, batch: Batch) -> UpdateReport:
         """Learn from a batch; keep the result only when it is fit to decide.
@@ -108,18 +112,15 @@ class Learner:
         if problem:
             return _refused(batch, problem)
         with mx.stream(self._device):
-            state, rows = self._run(batch)
+            state, rows, steps = self._run(batch)
             flat = {
                 name: np.array(value) for name, value in zip(AdamState._fields, state, strict=True)
             }
-        taken = rows[rows[:, -1] > 0.0]
-        means = StepMetrics(*(taken if len(taken) else rows[:1]).mean(axis=0).tolist())
-        parameters = self._layout.unpack(flat["parameters"], self._names)
-        decided = PackedForward(self._shape, build_networks(self._shape, parameters), self._device)(
-            batch.windows
-        )
+        means = StepMetrics(*rows[: max(1, steps)].mean(axis=0).tolist())
+        networks = build_networks(self._shape, self._layout.unpack(flat["parameters"]))
+        decided = PackedForward(self._shape, networks, self._device)(batch.windows)
         logits = np.array(decided.logits, dtype=np.float32)
-        figures = (*means, float(rows[-1][3]))
+        figures = (*means, float(rows[-1][_KL]))
         problem = update_problem(
             flat["parameters"],
             figures,
@@ -129,16 +130,16 @@ class Learner:
         )
         if not problem:
             self._flat = flat
-            self._steps += len(taken)
+            self._steps += steps
         return UpdateReport(
             problem=problem,
             samples=len(batch.actions),
-            steps=len(taken),
-            stopped_early=len(taken) < len(rows),
+            steps=steps,
+            stopped_early=steps < len(rows),
             policy_loss=means.policy_loss,
             value_loss=means.value_loss,
             entropy_nats=mean_entropy_nats(logits),
-            kl=float(rows[-1][3]),
+            kl=float(rows[-1][_KL]),
             clip_fraction=means.clip_fraction,
             gradient_norm=means.gradient_norm,
             explained_variance=explained_variance(batch.values, batch.returns),
@@ -152,7 +153,7 @@ class Learner:
             "updates": np.array(self._updates, dtype=np.int64),
         }
         for moment in _MOMENTS:
-            by_name = self._layout.unpack(self._flat[moment], self._names)
+            by_name = self._layout.unpack(self._flat[moment])
             state |= {f"{moment}.{name}": value for name, value in by_name.items()}
         return state
 
@@ -185,33 +186,53 @@ class Learner:
             )
         self._steps, self._updates = (int(state[name]) for name in _COUNTERS)
 
-    def _run(self, batch: Batch) -> tuple[AdamState, FloatArray]:
-        """Return the state after all epochs and each minibatch's metrics, (steps, 7)."""
-        step = PackedStep(self._layout, self.settings)
+    def _run(self, batch: Batch) -> tuple[AdamState, FloatArray, int]:
+        """Return the state after all steps, each minibatch's metrics (M, 6), and the steps taken.
+
+        A minibatch whose KL is over the target is not stepped on, nor is any after it. That is
+        found out without waiting for each: states are kept, and looked back on.
+        """
+        settings = self.settings
+        step = PackedStep(self._layout, settings)
         state = AdamState(*(mx.array(self._flat[name]) for name in AdamState._fields))
-        alive = mx.array(True)
-        chosen = np.eye(self._shape.actions, dtype=np.float32)[batch.actions]
-        random = np.random.Generator(np.random.PCG64([self._seed, self._updates]))
         rows: list[FloatArray] = []
-        for _ in range(self.settings.epochs):
+        order = minibatch_order(len(batch.actions), settings, self._seed, self._updates)
+        for parts in _looks(order):
+            before: list[AdamState] = []
             metrics: list[mx.array] = []
-            order = random.permutation(len(batch.actions))
-            for part in minibatches(order, self.settings.minibatch_size):
-                count = self._steps + len(rows) + len(metrics) + 1
-                state, alive, row = step(state, _minibatch(batch, chosen, part), alive, count)
+            for part in parts:
+                before.append(state)
+                count = self._steps + len(rows) + len(before)
+                state, row = step(state, _minibatch(batch, part, self._shape.actions), count)
                 metrics.append(row)
                 # Computed while the next graph is built; nothing is waited for.
-                mx.async_eval(*state, alive, row)
-            # One look an epoch: after a stop there is nothing left to do.
-            rows.extend(np.array(mx.stack(metrics)))
-            if not rows[-1][-1]:
-                break
-        return state, np.stack(rows)
+                mx.async_eval(*state, row)
+            for kept, row in zip(before, np.array(mx.stack(metrics)), strict=True):
+                rows.append(row)
+                # Written so that a KL that is not a number stops it, too.
+                if not row[_KL] <= settings.target_kl:
+                    return kept, np.stack(rows), len(rows) - 1
+        return state, np.stack(rows), len(rows)
 
 
-def minibatches(order: IntArray, size: int) -> Iterator[IntArray]:
+def minibatch_order(
+    samples: int, settings: PpoSettings, seed: int, update: int
+) -> Sequence[IntArray]:
+    """Return the minibatches of all epochs of an update, counted from 1.
+
+    Every sample comes once an epoch, in an order that seed and update fix.
+    """
+    random = np.random.Generator(np.random.PCG64([seed, update]))
+    return [
+        part
+        for _ in range(settings.epochs)
+        for part in minibatches(random.permutation(samples), settings.minibatch_size)
+    ]
+
+
+def minibatches(order: IntArray, size: int) -> Sequence[IntArray]:
     """Cut an order of samples into parts of nearly equal sizes, as near to ``size`` as can be."""
-    return iter(np.array_split(order, max(1, round(len(order) / size))))
+    return np.array_split(order, max(1, round(len(order) / size)))
 
 
 def normalised(advantages: FloatArray) -> FloatArray:
@@ -226,10 +247,16 @@ def explained_variance(values: FloatArray, returns: FloatArray) -> float:
     return 1.0 - float(np.var(returns - values)) / total if total else 0.0
 
 
-def _minibatch(batch: Batch, chosen: FloatArray, part: IntArray) -> Minibatch:
+def _looks(parts: Sequence[IntArray]) -> Iterator[Sequence[IntArray]]:
+    """Cut all minibatches into the runs between two looks at the KL."""
+    for start in range(0, len(parts), LOOK_STEPS):
+        yield parts[start : start + LOOK_STEPS]
+
+
+def _minibatch(batch: Batch, part: IntArray, actions: int) -> Minibatch:
     return Minibatch(
         windows=mx.array(batch.windows[part]),
-        chosen=mx.array(chosen[part]),
+        chosen=mx.array(np.eye(actions, dtype=np.float32)[batch.actions[part]]),
         log_probabilities=mx.array(batch.log_probabilities[part][:, None]),
         values=mx.array(batch.values[part][:, None]),
         advantages=mx.array(normalised(batch.advantages[part])[:, None]),

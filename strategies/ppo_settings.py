@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
-
 from helpers.domain import Message
-from strategies.networks import FloatArray
-from strategies.packed_layout import NETS, PackedLayout
 
 _BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "gamma": (0.0, 1.0),
@@ -74,12 +70,3 @@ class PpoSettings(Message, frozen=True):
             found = getattr(self, name)
             if not low <= found <= high:
                 raise ValueError(f"{name} was {found}, expected {low} to {high}")
-
-    def learning_rates(self, layout: PackedLayout) -> FloatArray:
-        """Return the learning rate of every scalar of the flat vector."""
-        rates = np.zeros(layout.size, dtype=np.float32)
-        for block in layout.blocks:
-            for row, rate in enumerate((self.actor_rate, self.critic_rate)):
-                start = block.start + row * block.size // len(NETS)
-                rates[start : start + block.size // len(NETS)] = rate
-        return rates

@@ -2,12 +2,8 @@
 
 Below some hundred rows MLX's time is dispatch, not arithmetic, so nodes are what is saved: both
 nets share every node (``strategies.packed_layout``), the gradient is written out (automatic
-differentiation of the same graph takes 1.5 times as long, and multiplies by transposed weights,
-which the Linux wheel's BLAS does at half speed), and nothing is read by the host. A test holds
-every gradient against ``mx.grad`` of the plain modules.
-
-The step is taken only while the policy is close to the one that acted: a minibatch whose KL is
-over the target leaves the state as it is, and so do all after it, inside the graph.
+differentiation also multiplies by transposed views, which the Linux wheel's BLAS does at half
+speed), and nothing is read by the host. A test holds it against ``mx.grad`` of the plain modules.
 
 Formulas: PPO (Schulman et al. 2017, arXiv 1707.06347, equations 7 and 9) with clipped values as in
 CleanRL's ``ppo.py``; k3 = (r - 1) - log r (Schulman, "Approximating KL divergence", 2020); Adam
@@ -18,12 +14,14 @@ Must not: hold state between calls, draw random numbers or read a value on the h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
 import mlx.core as mx
 
 from strategies.networks import LAYER_NORM_EPSILON
-from strategies.packed_layout import BLOCKS_A_LAYER, LAYERS, NETS, PackedLayout
+from strategies.packed_layout import BLOCKS_A_LAYER, ENCODER_LAYERS, NETS, PackedLayout
 from strategies.ppo_settings import PpoSettings
 
 _NORM_FLOOR: Final = 1e-6
@@ -65,28 +63,41 @@ class StepMetrics(NamedTuple):
     clip_fraction: float
     gradient_norm: float
     """Of both nets, before clipping."""
-    taken: float
-    """1 when the step was taken, 0 when the KL was over the target here or before."""
 
 
 class _Layer(NamedTuple):
-    """One normalised layer of both nets: weight (2, in, H), the rest (2, 1, H)."""
+    """One normalised layer: of the nets' encoders stacked, (2, in, H), or of one net, (in, H)."""
 
     weight: mx.array
     bias: mx.array
+    """(2, 1, H) or (1, H), as are the next two."""
     gain: mx.array
     shift: mx.array
 
 
 class _Trace(NamedTuple):
-    """What the backward pass needs of a layer's forward; (2, B, H) but for the deviation."""
+    """A layer, and what its backward pass needs of the forward; (2, B, H) or (B, H)."""
 
+    layer: _Layer
     inputs: mx.array
-    """(2, B, in), or (B, in) where both nets read the same."""
-    normal: mx.array
-    inverse_deviation: mx.array
-    """(2, B, 1)"""
+    unit: mx.array
+    """Centred linear outputs over their Euclidean length: LayerNorm's over the root of H."""
+    inverse_length: mx.array
     outputs: mx.array
+
+
+class Forwarded(NamedTuple):
+    """Outputs of both nets, and what led to them: encoders, actor, critic."""
+
+    logits: mx.array
+    """(B, 3)"""
+    values: mx.array
+    """(B, 1)"""
+    encoders: list[_Trace]
+    hidden: list[list[_Trace]]
+    """By net."""
+    heads: list[mx.array]
+    """Weights (H, 3) and (H, 1)."""
 
 
 class PackedStep:
@@ -96,125 +107,85 @@ class PackedStep:
         self._settings = settings
         self._features = layout.shape.features
         self._starts = [block.start for block in layout.blocks[1:]]
-        self._shapes = [(len(NETS), block.rows, block.columns) for block in layout.blocks]
-        self._shares = [mx.array(layout.unit_shares(linear)) for linear, _ in LAYERS]
-        # The largest share is that of a real unit: 1 / width, also where others are padding.
-        self._inverse_widths = [shares.max(axis=-1, keepdims=True) for shares in self._shares]
-        self._rates = mx.array(settings.learning_rates(layout))
-        actions = layout.shape.actions
-        self._first = mx.array([[1.0] + [0.0] * (actions - 1)])
-        """The critic's one output takes the first of the head's columns."""
-        mx.eval(self._shares, self._inverse_widths, self._rates, self._first)
+        self._shapes = [block.shape for block in layout.blocks]
+        self._rates = mx.array(layout.per_net(settings.actor_rate, settings.critic_rate))
+        self._scales = mx.array(layout.gain_scales())
+        """Norm gains times the root of H, so that a layer need not divide by it (``_Trace.unit``):
+        one product for all layers, and one for all gradients."""
+        mx.eval(self._rates, self._scales)
 
     def __call__(
-        self, state: AdamState, minibatch: Minibatch, alive: mx.array, count: int
-    ) -> tuple[AdamState, mx.array, mx.array]:
-        """Return the state after one step, whether it was taken, and (7,) ``StepMetrics``.
+        self, state: AdamState, minibatch: Minibatch, count: int
+    ) -> tuple[AdamState, mx.array]:
+        """Return the state after one step, and (6,) ``StepMetrics`` of before it.
 
-        ``alive`` is false after a step that was not taken; ``count`` numbers this one from 1.
+        ``count`` numbers Adam's steps from 1.
         """
-        blocks = self._blocks(state.parameters)
-        output, traces = self.forward(blocks, minibatch.windows)
-        d_output, means = self._output_gradient(output, minibatch)
-        gradient = self._backward(blocks, traces, d_output)
+        gradient, means = self.gradient(state.parameters, minibatch)
         squares = mx.square(gradient)
         norm = mx.sqrt(squares.sum())
-        alive = mx.logical_and(alive, means[3] <= self._settings.target_kl)
         scale = mx.minimum(self._settings.gradient_norm / (norm + _NORM_FLOOR), 1.0)
         stepped = self._adam(state, gradient, squares, scale, count)
-        kept = AdamState(*(mx.where(alive, new, old) for new, old in zip(stepped, state)))  # noqa: B905
-        return kept, alive, mx.concatenate([means, mx.stack([norm, alive])])
+        return stepped, mx.concatenate([means, norm[None]])
 
-    def forward(
-        self, blocks: list[mx.array], windows: mx.array
-    ) -> tuple[mx.array, list[_Trace]]:
-        """Return (2, B, 3) of (B, 90) windows, logits then values, and the layers' traces."""
-        current = windows[:, -self._features :]
-        both = mx.broadcast_to(current, (len(NETS), *current.shape))
-        traces: list[_Trace] = []
+    def gradient(self, parameters: mx.array, minibatch: Minibatch) -> tuple[mx.array, mx.array]:
+        """Return the loss's gradient by the flat parameters, (n,), and the first 5 metrics."""
+        forwarded = self.forward(parameters, minibatch.windows)
+        d_logits, d_values, means = self._output_gradients(forwarded, minibatch)
+        return self._backward(forwarded, (d_logits, d_values)), means
+
+    def forward(self, parameters: mx.array, windows: mx.array) -> Forwarded:
+        """Run (B, 90) windows through both nets."""
+        parts = mx.split(parameters * self._scales, self._starts)
+        blocks = iter([part.reshape(shape) for part, shape in zip(parts, self._shapes)])  # noqa: B905
+        encoders: list[_Trace] = []
         inputs = windows
-        for index in range(len(LAYERS)):
-            if index == _FUSED:
-                inputs = mx.concatenate([both, inputs], axis=-1)
-            trace = self._layer_forward(inputs, index, blocks)
-            traces.append(trace)
-            inputs = trace.outputs
-        return mx.addmm(blocks[-1], inputs, blocks[-2]), traces
+        for _ in ENCODER_LAYERS:
+            encoders.append(_layer_forward(inputs, blocks))
+            inputs = encoders[-1].outputs
+        current = windows[:, -self._features :]
+        outputs: list[mx.array] = []
+        heads: list[mx.array] = []
+        hidden: list[list[_Trace]] = []
+        for encoding in mx.split(inputs.reshape(-1, inputs.shape[-1]), len(NETS)):
+            first = _layer_forward(mx.concatenate([current, encoding], axis=-1), blocks)
+            second = _layer_forward(first.outputs, blocks)
+            hidden.append([first, second])
+            heads.append(next(blocks))
+            outputs.append(mx.addmm(next(blocks), second.outputs, heads[-1]))
+        return Forwarded(outputs[0], outputs[1], encoders, hidden, heads)
 
-    def split(self, parameters: mx.array) -> list[mx.array]:
-        """Return the flat vector as the layout's blocks."""
-        return self._blocks(parameters)
+    def _backward(self, forwarded: Forwarded, d_outputs: tuple[mx.array, mx.array]) -> mx.array:
+        """Return the flat gradient of the loss, whose gradients by logits and values are given."""
+        own: list[mx.array] = []
+        d_encodings: list[mx.array] = []
+        for traces, head, d_output in zip(forwarded.hidden, forwarded.heads, d_outputs):  # noqa: B905
+            first, second = traces
+            upstream = _down(d_output, head)
+            d_second, second_parts = _layer_backward(second, upstream)
+            upstream = _down(d_second, second.layer.weight)
+            d_first, first_parts = _layer_backward(first, upstream)
+            # The current state is given, so only the encodings' part goes on down.
+            d_encodings.append(_down(d_first, first.layer.weight[self._features :]))
+            d_head = mx.matmul(_swapped(second.outputs), d_output)
+            own += [*first_parts, *second_parts, d_head, d_output.sum(axis=0, keepdims=True)]
+        lower, upper = forwarded.encoders
+        d_upper, upper_parts = _layer_backward(upper, mx.stack(d_encodings))
+        _, lower_parts = _layer_backward(lower, _down(d_upper, upper.layer.weight))
+        parts = [*lower_parts, *upper_parts, *own]
+        return mx.concatenate([part.reshape(-1) for part in parts]) * self._scales
 
-    def _blocks(self, parameters: mx.array) -> list[mx.array]:
-        parts = mx.split(parameters, self._starts)
-        return [part.reshape(shape) for part, shape in zip(parts, self._shapes)]  # noqa: B905
-
-    def _layer_forward(self, inputs: mx.array, index: int, blocks: list[mx.array]) -> _Trace:
-        layer = _layer(blocks, index)
-        linear = mx.addmm(layer.bias, inputs, layer.weight)
-        # Nothing is subtracted at the padding, so it stays zero all the way.
-        centred = linear - linear.sum(axis=-1, keepdims=True) * self._shares[index]
-        variance = mx.square(centred).sum(axis=-1, keepdims=True) * self._inverse_widths[index]
-        inverse_deviation = mx.rsqrt(variance + LAYER_NORM_EPSILON)
-        normal = centred * inverse_deviation
-        return _Trace(
-            inputs, normal, inverse_deviation, mx.tanh(normal * layer.gain + layer.shift)
-        )
-
-    def _backward(
-        self, blocks: list[mx.array], traces: list[_Trace], d_output: mx.array
-    ) -> mx.array:
-        """Return the flat gradient of the loss, whose gradient by the head's output is given."""
-        hidden = traces[-1].outputs
-        gradients = [mx.matmul(_swapped(hidden), d_output), d_output.sum(axis=1)]
-        upstream = mx.matmul(d_output, _swapped(blocks[-2]))
-        for index in reversed(range(len(LAYERS))):
-            d_linear, parts = self._layer_backward(traces[index], index, blocks, upstream)
-            gradients[:0] = parts
-            if index == 0:
-                break
-            weight = _layer(blocks, index).weight
-            if index == _FUSED:
-                # The current state is given, so only the encodings' part goes on down.
-                weight = weight[:, self._features :]
-            # Copied before it is multiplied: see the module's text on transposed weights.
-            upstream = mx.matmul(d_linear, mx.contiguous(_swapped(weight)))
-        return mx.concatenate([part.reshape(-1) for part in gradients])
-
-    def _layer_backward(
-        self, trace: _Trace, index: int, blocks: list[mx.array], upstream: mx.array
-    ) -> tuple[mx.array, list[mx.array]]:
-        """Return the gradient by a layer's linear output, and those by its four parameters.
-
-        LayerNorm: d_linear = (d - mean(d) - n mean(d n)) / deviation, with n the normal outputs and
-        d the gradient by them.
-        """
-        gain = _layer(blocks, index).gain
-        normal = trace.normal
-        d_scaled = upstream * (1.0 - mx.square(trace.outputs))
-        d_gain = d_scaled * normal
-        d_normal = d_scaled * gain
-        mean = d_normal.sum(axis=-1, keepdims=True) * self._shares[index]
-        along = (d_gain * gain).sum(axis=-1, keepdims=True) * self._inverse_widths[index]
-        d_linear = (d_normal - mean - normal * along) * trace.inverse_deviation
-        return d_linear, [
-            mx.matmul(_swapped(trace.inputs), d_linear),
-            d_linear.sum(axis=1),
-            d_gain.sum(axis=1),
-            d_scaled.sum(axis=1),
-        ]
-
-    def _output_gradient(
-        self, output: mx.array, minibatch: Minibatch
-    ) -> tuple[mx.array, mx.array]:
-        """Return (2, B, 3), the gradient of the loss by the outputs, and (5,) means.
+    def _output_gradients(
+        self, forwarded: Forwarded, minibatch: Minibatch
+    ) -> tuple[mx.array, mx.array, mx.array]:
+        """Return the loss's gradients by logits (B, 3) and values (B, 1), and (5,) means.
 
         loss = mean(max(-A r, -A clip(r))) - c_e mean(entropy)
              + c_v mean(max((V - R)^2, (V_old + clip(V - V_old) - R)^2)) / 2
         """
         settings = self._settings
         clip = settings.clip
-        logits = output[0]
+        logits, value = forwarded.logits, forwarded.values
         log_policy = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
         policy = mx.exp(log_policy)
         log_ratio = (log_policy * minibatch.chosen).sum(-1, keepdims=True) - (
@@ -230,7 +201,6 @@ class PackedStep:
         d_logits = d_log_ratio * (minibatch.chosen - policy) + settings.entropy_coefficient * (
             policy * (log_policy + entropy)
         )
-        value = output[1, :, :1]
         moved = value - minibatch.values
         error = value - minibatch.returns
         clipped_error = minibatch.values + mx.clip(moved, -clip, clip) - minibatch.returns
@@ -243,8 +213,8 @@ class PackedStep:
             excess - log_ratio,
             mx.abs(excess) > clip,
         ]
-        d_output = mx.stack([d_logits, d_value * self._first]) * (1.0 / logits.shape[0])
-        return d_output, mx.concatenate(columns, axis=-1).mean(axis=0)
+        share = 1.0 / logits.shape[0]
+        return d_logits * share, d_value * share, mx.concatenate(columns, axis=-1).mean(axis=0)
 
     def _adam(
         self,
@@ -266,13 +236,47 @@ class PackedStep:
         return AdamState(state.parameters - self._rates * first / deviation, first, second)
 
 
-_FUSED: Final = 2
-"""The layer whose inputs are the current state and the encoding."""
+def _layer_forward(inputs: mx.array, blocks: Iterator[mx.array]) -> _Trace:
+    """Run one layer, whose blocks come next: tanh(gain (z - mean) / deviation + shift)."""
+    layer = _Layer(*islice(blocks, BLOCKS_A_LAYER))
+    linear = mx.addmm(layer.bias, inputs, layer.weight)
+    width = linear.shape[-1]
+    centred = linear - linear.mean(axis=-1, keepdims=True)
+    squares = mx.square(centred).sum(axis=-1, keepdims=True)
+    inverse_length = mx.rsqrt(squares + width * LAYER_NORM_EPSILON)
+    unit = centred * inverse_length
+    outputs = mx.tanh(unit * layer.gain + layer.shift)
+    return _Trace(layer, inputs, unit, inverse_length, outputs)
 
 
-def _layer(blocks: list[mx.array], index: int) -> _Layer:
-    start = index * BLOCKS_A_LAYER
-    return _Layer(*blocks[start : start + BLOCKS_A_LAYER])
+def _layer_backward(trace: _Trace, upstream: mx.array) -> tuple[mx.array, list[mx.array]]:
+    """Return the gradient by a layer's linear output, and those by its four parameters.
+
+    LayerNorm: d_linear = (d - mean(d) - u sum(d u)) / length, with u the unit vectors and d the
+    gradient by them.
+    """
+    unit = trace.unit
+    d_scaled = upstream - upstream * mx.square(trace.outputs)
+    d_gain = d_scaled * unit
+    d_unit = d_scaled * trace.layer.gain
+    mean = d_unit.mean(axis=-1, keepdims=True)
+    along = (d_unit * unit).sum(axis=-1, keepdims=True)
+    d_linear = (d_unit - mean - unit * along) * trace.inverse_length
+    return d_linear, [
+        mx.matmul(_swapped(trace.inputs), d_linear),
+        d_linear.sum(axis=-2, keepdims=True),
+        d_gain.sum(axis=-2, keepdims=True),
+        d_scaled.sum(axis=-2, keepdims=True),
+    ]
+
+
+def _down(gradient: mx.array, weight: mx.array) -> mx.array:
+    """Return the gradient by a linear map's inputs.
+
+    The weight is transposed in memory first: multiplying by a transposed view takes the Linux
+    wheel's BLAS twice as long.
+    """
+    return mx.matmul(gradient, mx.contiguous(_swapped(weight)))
 
 
 def _swapped(array: mx.array) -> mx.array:
