@@ -86,13 +86,13 @@ class PlainLearner:
 
 def made_up_batch(seed: int, samples: int, windows_width: int, actions: int) -> Batch:
     """Return a batch of random numbers whose log-probabilities nobody acted on."""
-    random = np.random.default_rng(seed)
-    values = random.normal(0.0, 0.3, samples).astype(np.float32)
-    advantages = random.normal(0.0, 1.0, samples).astype(np.float32)
-    policy = random.dirichlet(np.full(actions, 5.0), samples)
-    chosen = random.integers(0, actions, samples)
+    generator = np.random.default_rng(seed)
+    values = generator.normal(0.0, 0.3, samples).astype(np.float32)
+    advantages = generator.normal(0.0, 1.0, samples).astype(np.float32)
+    policy = generator.dirichlet(np.full(actions, 5.0), samples)
+    chosen = generator.integers(0, actions, samples)
     return Batch(
-        windows=random.uniform(-1, 1, (samples, windows_width)).astype(np.float32),
+        windows=generator.uniform(-1, 1, (samples, windows_width)).astype(np.float32),
         actions=chosen,
         log_probabilities=np.log(policy[np.arange(samples), chosen]).astype(np.float32),
         values=values,

@@ -113,7 +113,7 @@ class PackedLayout:
         return flat
 
     def gain_scales(self) -> FloatArray:
-        """Return a flat vector that is the root of a layer's width at its norm gains, 1 elsewhere."""
+        """Return a flat vector: the root of a layer's width at its norm gains, 1 elsewhere."""
         flat = np.ones(self.size, dtype=np.float32)
         for block in self.blocks:
             if block.name.rpartition(".")[0][-3:-1] == "ln" and block.name.endswith(".weight"):

@@ -30,7 +30,14 @@ from strategies.networks import (
 from strategies.packed import PackedForward
 from strategies.packed_layout import PackedLayout
 from strategies.ppo_settings import PpoSettings
-from strategies.ppo_step import AdamState, Minibatch, PackedStep, StepMetrics
+from strategies.ppo_step import (
+    AdamState,
+    Minibatch,
+    PackedStep,
+    StepMetrics,
+    log_policy_of,
+    log_ratio_of,
+)
 from strategies.update_check import batch_problem, mean_entropy_nats, update_problem
 
 _ADVANTAGE_FLOOR: Final = 1e-8
@@ -146,6 +153,16 @@ class Learner:
             win_rate=batch.win_rate,
         )
 
+    def ratios(self, batch: Batch) -> FloatArray:
+        """Return pi(a) / pi_acted(a) of every sample, (N,): 1 until a step is taken (L2)."""
+        with mx.stream(self._device):
+            everything = minibatch_of(batch, np.arange(len(batch.actions)), self._shape.actions)
+            forwarded = PackedStep(self._layout, self.settings).forward(
+                mx.array(self._flat["parameters"]), everything.windows
+            )
+            log_policy = log_policy_of(forwarded.logits)
+            return np.exp(np.array(log_ratio_of(log_policy, everything))[:, 0])
+
     def state(self) -> Mapping[str, NDArray[np.float32] | NDArray[np.int64]]:
         """Return the optimizer's state: moments by parameter name, and counters."""
         state: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {
@@ -203,7 +220,7 @@ class Learner:
             for part in parts:
                 before.append(state)
                 count = self._steps + len(rows) + len(before)
-                state, row = step(state, _minibatch(batch, part, self._shape.actions), count)
+                state, row = step(state, minibatch_of(batch, part, self._shape.actions), count)
                 metrics.append(row)
                 # Computed while the next graph is built; nothing is waited for.
                 mx.async_eval(*state, row)
@@ -243,8 +260,9 @@ def normalised(advantages: FloatArray) -> FloatArray:
 
 def explained_variance(values: FloatArray, returns: FloatArray) -> float:
     """Return the share of the returns' variance that the values foresaw; 0 where there is none."""
-    total = float(np.var(returns))
-    return 1.0 - float(np.var(returns - values)) / total if total else 0.0
+    wanted = returns.astype(np.float64)
+    total = float(np.var(wanted))
+    return 1.0 - float(np.var(wanted - values)) / total if total else 0.0
 
 
 def _looks(parts: Sequence[IntArray]) -> Iterator[Sequence[IntArray]]:
@@ -253,7 +271,8 @@ def _looks(parts: Sequence[IntArray]) -> Iterator[Sequence[IntArray]]:
         yield parts[start : start + LOOK_STEPS]
 
 
-def _minibatch(batch: Batch, part: IntArray, actions: int) -> Minibatch:
+def minibatch_of(batch: Batch, part: IntArray, actions: int) -> Minibatch:
+    """Return these samples of a batch as a step takes them, advantages normalised over them."""
     return Minibatch(
         windows=mx.array(batch.windows[part]),
         chosen=mx.array(np.eye(actions, dtype=np.float32)[batch.actions[part]]),

@@ -186,11 +186,9 @@ class PackedStep:
         settings = self._settings
         clip = settings.clip
         logits, value = forwarded.logits, forwarded.values
-        log_policy = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+        log_policy = log_policy_of(logits)
         policy = mx.exp(log_policy)
-        log_ratio = (log_policy * minibatch.chosen).sum(-1, keepdims=True) - (
-            minibatch.log_probabilities
-        )
+        log_ratio = log_ratio_of(log_policy, minibatch)
         ratio = mx.exp(log_ratio)
         excess = ratio - 1.0
         plain = -minibatch.advantages * ratio
@@ -203,7 +201,8 @@ class PackedStep:
         )
         moved = value - minibatch.values
         error = value - minibatch.returns
-        clipped_error = minibatch.values + mx.clip(moved, -clip, clip) - minibatch.returns
+        # Written so that inside the clip it is the same to the last bit, and the gradient with it.
+        clipped_error = error - (moved - mx.clip(moved, -clip, clip))
         square, clipped_square = mx.square(error), mx.square(clipped_error)
         d_value = mx.where(square >= clipped_square, error, 0.0) * settings.value_coefficient
         columns = [
@@ -234,6 +233,17 @@ class PackedStep:
         root_scale = correction / (1.0 - beta2**count) ** 0.5
         deviation = mx.sqrt(second) * root_scale + settings.adam_epsilon * correction
         return AdamState(state.parameters - self._rates * first / deviation, first, second)
+
+
+def log_policy_of(logits: mx.array) -> mx.array:
+    """Return the log-softmax of (B, 3) logits: no logarithm of a rounded probability (L10)."""
+    return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+
+
+def log_ratio_of(log_policy: mx.array, minibatch: Minibatch) -> mx.array:
+    """Return (B, 1): how much likelier the taken actions are now than when they were taken."""
+    chosen = (log_policy * minibatch.chosen).sum(axis=-1, keepdims=True)
+    return chosen - minibatch.log_probabilities
 
 
 def _layer_forward(inputs: mx.array, blocks: Iterator[mx.array]) -> _Trace:

@@ -236,7 +236,7 @@ def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
 
 
 def log_softmax(logits: Sequence[float]) -> tuple[float, ...]:
-    """Return the natural logarithms of the probabilities, exact also for the least of them (L10)."""
+    """Return the logarithms of the probabilities, exact also for the least of them (L10)."""
     top = max(logits)
     total = math.log(sum([math.exp(logit - top) for logit in logits]))
     return tuple([logit - top - total for logit in logits])
