@@ -125,21 +125,21 @@ async def _lags_ms(beside: Callable[[], None] | None) -> list[float]:
     return lags
 
 
-def _lag_p99_ms(batch: Batch) -> float:
+def _lag_p99_ms(batch: Batch) -> tuple[float, float]:
+    """Return the loop's p99 lag without an update and beside one."""
     learner = Learner(SHAPE, _networks(), SETTINGS, SEED)
 
     def update() -> None:
         assert not learner.update(batch).problem
 
     update()
-    p99 = 0.0
+    found: list[float] = []
     for name, beside in (("idle", None), ("update in a thread", update)):
         lags = asyncio.run(_lags_ms(beside))
         p50, p99 = np.percentile(lags, [50, 99]).tolist()
-        print(
-            f"loop lag, {name:<32} p50 {p50:6.2f} ms, p99 {p99:6.2f} ms, most {max(lags):6.2f} ms"
-        )
-    return p99
+        print(f"{'loop lag, ' + name:<42} p50 {p50:.2f}, p99 {p99:.2f}, most {max(lags):.2f} ms")
+        found.append(p99)
+    return found[0], found[1]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -150,15 +150,18 @@ def main(arguments: Sequence[str]) -> int:
     batch = _acted_batch(_networks())
     ratios = Learner(SHAPE, _networks(), SETTINGS, SEED).ratios(batch)
     ratio_error = float(np.abs(ratios - 1.0).max())
+    idle_ms, beside_ms = _lag_p99_ms(batch)
     rows = (
         ("update / plain eager loop", _update_ratio(batch), BUDGET_RATIO, ".2f"),
         ("parameters apart after an update", _same_parameters(batch), PARAMETER_TOLERANCE, ".1e"),
         ("|ratio - 1| before the first step", ratio_error, RATIO_TOLERANCE, ".1e"),
-        ("loop lag p99, ms", _lag_p99_ms(batch), BUDGET_LAG_MS, ".2f"),
+        ("loop lag p99, ms", beside_ms, BUDGET_LAG_MS, ".2f"),
     )
     for name, found, budget, style in rows:
         verdict = "ok" if found <= budget else "over"
         print(f"{'budget: ' + name:<42} {found:8{style}} of {budget:{style}}  {verdict}")
+    if idle_ms > BUDGET_LAG_MS:
+        print("the loop was late without an update, too: this machine is too busy to judge its lag")
     return 0 if all(found <= budget for _, found, budget, _ in rows) else 1
 
 

@@ -42,6 +42,7 @@ from strategies.update_check import batch_problem, mean_entropy_nats, update_pro
 
 _ADVANTAGE_FLOOR: Final = 1e-8
 """Added to the advantages' deviation before dividing by it."""
+_ENTROPY: Final = StepMetrics._fields.index("entropy_nats")
 _KL: Final = StepMetrics._fields.index("kl")
 LOOK_STEPS: Final = 4
 """Minibatches between two looks at the KL, an epoch by default: so many may be done for nothing,
@@ -133,6 +134,7 @@ class Learner:
             figures,
             logits,
             np.array(decided.values, dtype=np.float32),
+            float(rows[0][_ENTROPY]),
             self.settings.minimum_entropy_nats,
         )
         if not problem:
@@ -284,5 +286,17 @@ def minibatch_of(batch: Batch, part: IntArray, actions: int) -> Minibatch:
 
 
 def _refused(batch: Batch, problem: str) -> UpdateReport:
-    figures: Sequence[float] = (0.0,) * 7
-    return UpdateReport(problem, len(batch.actions), 0, False, *figures, batch.win_rate)
+    return UpdateReport(
+        problem=problem,
+        samples=len(batch.actions),
+        steps=0,
+        stopped_early=False,
+        policy_loss=0.0,
+        value_loss=0.0,
+        entropy_nats=0.0,
+        kl=0.0,
+        clip_fraction=0.0,
+        gradient_norm=0.0,
+        explained_variance=0.0,
+        win_rate=batch.win_rate,
+    )

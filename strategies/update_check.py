@@ -36,12 +36,14 @@ def update_problem(
     metrics: Sequence[float],
     logits: FloatArray,
     values: FloatArray,
+    entropy_before_nats: float,
     minimum_entropy_nats: float,
 ) -> str:
     """Return why an updated model must not decide, empty when it may.
 
     ``logits`` (N, 3) and ``values`` (N,) are its own decisions on the batch it learned from, by the
-    forward that would trade; ``metrics`` are all that the update reported.
+    forward that would trade; ``metrics`` are all that the update reported. A policy that was below
+    the floor already may climb.
     """
     if not np.isfinite(parameters).all():
         return "a parameter was not finite after the update, expected finite"
@@ -50,7 +52,7 @@ def update_problem(
     if not (np.isfinite(logits).all() and np.isfinite(values).all()):
         return "the updated network's output was not finite everywhere, expected finite"
     entropy = mean_entropy_nats(logits)
-    if entropy < minimum_entropy_nats:
+    if entropy < minimum_entropy_nats and entropy <= entropy_before_nats:
         return (
             f"policy entropy was {entropy:.4f} nats after the update, expected at least "
             f"{minimum_entropy_nats}: the policy has collapsed"
@@ -59,7 +61,12 @@ def update_problem(
 
 
 def mean_entropy_nats(logits: FloatArray) -> float:
-    """Return the mean entropy of the policies of (N, actions) logits, in nats."""
+    """Return the mean entropy of the policies of (N, actions) logits, in nats.
+
+    0 where a logit is not finite: there is no policy.
+    """
+    if not np.isfinite(logits).all():
+        return 0.0
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     weights = np.exp(shifted)
     total = weights.sum(axis=-1, keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -183,10 +184,19 @@ def test_each_fault_of_an_update_is_named(
         [0.1, metric],
         np.array([[logit, 0.0, 0.0]], dtype=np.float32),
         np.array([value], dtype=np.float32),
-        0.02,
+        entropy_before_nats=1.0,
+        minimum_entropy_nats=0.02,
     )
     assert words in problem
     assert bool(words) == bool(problem)
+
+
+def test_a_policy_below_the_floor_may_climb() -> None:
+    """Otherwise a model that fell once could never learn again."""
+    one, logits = np.ones(1, dtype=np.float32), np.array([[6.0, 0.0, 0.0]], dtype=np.float32)
+    entropy = mean_entropy_nats(logits)
+    assert update_problem(one, [], logits, one, entropy - 0.001, entropy + 0.001) == ""
+    assert "collapsed" in update_problem(one, [], logits, one, entropy, entropy + 0.001)
 
 
 def test_entropy_of_extreme_logits_is_exact() -> None:
@@ -267,4 +277,4 @@ def test_explained_variance() -> None:
 def test_settings_are_bounded(name: str, value: float) -> None:
     """A number out of bounds is named with what is allowed."""
     with pytest.raises(ValueError, match=f"{name} was {value}, expected"):
-        PpoSettings(**{name: value})
+        msgspec.structs.replace(PpoSettings(), **{name: value})
