@@ -15,9 +15,11 @@ import numpy as np
 from mlx import optimizers
 
 from strategies.batch import Batch, IntArray
-from strategies.networks import ActorCritic
+from strategies.networks import ActorCritic, Architecture
+from strategies.packed import PackedForward
 from strategies.ppo import normalised
 from strategies.ppo_settings import PpoSettings
+from strategies.rl_mlx import log_softmax
 
 
 class PlainLearner:
@@ -99,4 +101,21 @@ def made_up_batch(seed: int, samples: int, windows_width: int, actions: int) -> 
         advantages=advantages,
         returns=values + advantages,
         win_rate=0.5,
+    )
+
+
+def acted_batch(networks: ActorCritic, shape: Architecture, samples: int, seed: int) -> Batch:
+    """Return a made-up batch with what the packed forward says, one decision at a time."""
+    batch = made_up_batch(seed, samples, shape.window_width, shape.actions)
+    packed = PackedForward(shape, networks)
+    said = [packed(window[None]) for window in batch.windows]
+    acted = [
+        log_softmax(forward.logits[0])[action]
+        for forward, action in zip(said, batch.actions, strict=True)
+    ]
+    values = np.array([forward.values[0] for forward in said], dtype=np.float32)
+    return batch._replace(
+        log_probabilities=np.array(acted, dtype=np.float32),
+        values=values,
+        returns=values + batch.advantages,
     )

@@ -18,7 +18,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.plain_ppo import PlainLearner, made_up_batch
+from benchmarks.plain_ppo import PlainLearner, acted_batch
 from helpers.clock import monotonic_seconds
 from strategies.batch import Batch
 from strategies.networks import (
@@ -28,10 +28,8 @@ from strategies.networks import (
     network_parameters,
     orthogonal_parameters,
 )
-from strategies.packed import PackedForward
 from strategies.ppo import Learner, minibatch_order
 from strategies.ppo_settings import PpoSettings
-from strategies.rl_mlx import log_softmax
 
 BUDGET_RATIO: Final = 0.5
 """DESIGN section 7: an update within half the plain eager loop's time."""
@@ -50,20 +48,6 @@ SETTINGS: Final = PpoSettings(target_kl=10.0)
 
 def _networks() -> ActorCritic:
     return build_networks(SHAPE, orthogonal_parameters(SHAPE, SEED))
-
-
-def _acted_batch(networks: ActorCritic) -> Batch:
-    """Return 256 samples with what the packed forward said of each, one decision at a time."""
-    batch = made_up_batch(SEED, SETTINGS.batch_size, SHAPE.window_width, SHAPE.actions)
-    packed = PackedForward(SHAPE, networks)
-    said = [packed(window[None]) for window in batch.windows]
-    acted = [log_softmax(one.logits[0])[action] for one, action in zip(said, batch.actions)]  # noqa: B905
-    values = np.array([one.values[0] for one in said], dtype=np.float32)
-    return batch._replace(
-        log_probabilities=np.array(acted, dtype=np.float32),
-        values=values,
-        returns=values + batch.advantages,
-    )
 
 
 def _same_parameters(batch: Batch) -> float:
@@ -147,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     if arguments:
         print(f"arguments were {list(arguments)}, expected none")
         return 2
-    batch = _acted_batch(_networks())
+    batch = acted_batch(_networks(), SHAPE, SETTINGS.batch_size, SEED)
     ratios = Learner(SHAPE, _networks(), SETTINGS, SEED).ratios(batch)
     ratio_error = float(np.abs(ratios - 1.0).max())
     idle_ms, beside_ms = _lag_p99_ms(batch)

@@ -52,26 +52,26 @@ _COUNTERS: Final = ("steps", "updates")
 
 
 class UpdateReport(Message, frozen=True):
-    """What an update did. Losses, KL and clip fraction are means over the steps that were taken."""
+    """What an update did: means over the steps taken, zeros for a batch that was refused."""
 
     problem: str
     """Why the update was refused; empty when it was kept."""
     samples: int
-    steps: int
+    steps: int = 0
     """Gradient steps taken."""
-    stopped_early: bool
+    stopped_early: bool = False
     """Whether the KL ended the update."""
-    policy_loss: float
-    value_loss: float
-    entropy_nats: float
+    policy_loss: float = 0.0
+    value_loss: float = 0.0
+    entropy_nats: float = 0.0
     """Of the policy after the update, over the batch; ln 3 at most."""
-    kl: float
+    kl: float = 0.0
     """The last looked at, k3; over the target where it ended the update."""
-    clip_fraction: float
-    gradient_norm: float
-    explained_variance: float
+    clip_fraction: float = 0.0
+    gradient_norm: float = 0.0
+    explained_variance: float = 0.0
     """1 - Var(returns - values) / Var(returns): 1 is perfect, 0 no better than a constant."""
-    win_rate: float
+    win_rate: float = 0.0
     """Of the batch's rewards that are not 0."""
 
 
@@ -118,7 +118,7 @@ class Learner:
         self._updates += 1
         problem = batch_problem(batch)
         if problem:
-            return _refused(batch, problem)
+            return UpdateReport(problem, len(batch.actions), win_rate=batch.win_rate)
         with mx.stream(self._device):
             state, rows, steps = self._run(batch)
             flat = {
@@ -282,21 +282,4 @@ def minibatch_of(batch: Batch, part: IntArray, actions: int) -> Minibatch:
         values=mx.array(batch.values[part][:, None]),
         advantages=mx.array(normalised(batch.advantages[part])[:, None]),
         returns=mx.array(batch.returns[part][:, None]),
-    )
-
-
-def _refused(batch: Batch, problem: str) -> UpdateReport:
-    return UpdateReport(
-        problem=problem,
-        samples=len(batch.actions),
-        steps=0,
-        stopped_early=False,
-        policy_loss=0.0,
-        value_loss=0.0,
-        entropy_nats=0.0,
-        kl=0.0,
-        clip_fraction=0.0,
-        gradient_norm=0.0,
-        explained_variance=0.0,
-        win_rate=batch.win_rate,
     )

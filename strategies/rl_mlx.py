@@ -55,7 +55,7 @@ _ACTION_NAMES: Final = ("hold", "buy", "sell")
 
 
 class TemporalNote(Message, frozen=True):
-    """What the temporal encoder made of a market at its last decision."""
+    """What the temporal encoder made of a market at its last choice."""
 
     market: str
     history_depth: int
@@ -210,7 +210,7 @@ class RLStrategy:
         return decision_from(state, Action.HOLD, _HOLD_FOR_CERTAIN, 0.0, self._model_id, reason)
 
     def describe(self, market: str) -> TemporalNote | None:
-        """Return depth and encoder norm of a market's last decision; ``None`` before the first."""
+        """Return depth and encoder norm of a market's last choice; ``None`` before the first."""
         note = self._notes.find(market)
         if note is None:
             return None

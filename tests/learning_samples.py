@@ -1,11 +1,9 @@
-"""Networks and batches for the tests of learning."""
+"""Networks for the tests of learning."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.plain_ppo import made_up_batch
-from strategies.batch import Batch
 from strategies.networks import (
     ActorCritic,
     Architecture,
@@ -13,8 +11,6 @@ from strategies.networks import (
     build_networks,
     orthogonal_parameters,
 )
-from strategies.packed import PackedForward
-from strategies.rl_mlx import log_softmax
 
 SHAPE = Architecture()
 SMALL = Architecture(
@@ -36,23 +32,9 @@ def random_parameters(seed: int, shape: Architecture = SHAPE) -> dict[str, Float
     }
 
 
-def acted_batch(networks: ActorCritic, shape: Architecture, samples: int, seed: int = 1) -> Batch:
-    """Return a batch whose log-probabilities and values are of the packed forward of the nets."""
-    batch = made_up_batch(seed, samples, shape.window_width, shape.actions)
-    packed = PackedForward(shape, networks)
-    logits: list[float] = []
-    values: list[float] = []
-    for window, action in zip(batch.windows, batch.actions, strict=True):
-        forward = packed(window[None])
-        logits.append(log_softmax(forward.logits[0])[action])
-        values.append(forward.values[0])
-    old = np.array(values, dtype=np.float32)
-    return batch._replace(
-        log_probabilities=np.array(logits, dtype=np.float32),
-        values=old,
-        returns=old + batch.advantages,
-    )
-
-
 def small_networks(seed: int = 1, shape: Architecture = SMALL) -> ActorCritic:
     return build_networks(shape, orthogonal_parameters(shape, seed))
+
+
+def random_networks(seed: int, shape: Architecture = SHAPE) -> ActorCritic:
+    return build_networks(shape, random_parameters(seed, shape))

@@ -9,11 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.plain_ppo import PlainLearner, made_up_batch
+from benchmarks.plain_ppo import PlainLearner, acted_batch, made_up_batch
 from strategies.base import ModelError
 from strategies.batch import Batch
 from strategies.networks import (
-    ActorCritic,
     Architecture,
     FloatArray,
     build_networks,
@@ -23,7 +22,7 @@ from strategies.networks import (
 from strategies.ppo import Learner, explained_variance, minibatch_order, minibatches, normalised
 from strategies.ppo_settings import PpoSettings
 from strategies.update_check import mean_entropy_nats, update_problem
-from tests.learning_samples import SHAPE, SMALL, acted_batch, random_parameters, small_networks
+from tests.learning_samples import SHAPE, SMALL, random_networks, small_networks
 
 FREE = PpoSettings(target_kl=10.0)
 """Settings whose KL ends nothing."""
@@ -34,15 +33,11 @@ def _apart(one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> fl
     return max(float(np.abs(one[name] - other[name]).max()) for name in one)
 
 
-def _random_networks(seed: int, shape: Architecture) -> ActorCritic:
-    return build_networks(shape, random_parameters(seed, shape))
-
-
 @pytest.mark.parametrize("shape", [SHAPE, SMALL])
 def test_an_update_gives_the_parameters_of_the_plain_loop(shape: Architecture) -> None:
     """With the same minibatches, 40 steps end within 1e-4 of the plain eager loop's."""
-    networks, same = _random_networks(1, shape), _random_networks(1, shape)
-    batch = acted_batch(networks, shape, 256)
+    networks, same = random_networks(1, shape), random_networks(1, shape)
+    batch = acted_batch(networks, shape, 256, 1)
     learner = Learner(shape, networks, FREE, seed=5)
     before = learner.parameters()
     report = learner.update(batch)
@@ -56,8 +51,8 @@ def test_an_update_gives_the_parameters_of_the_plain_loop(shape: Architecture) -
 def test_the_kl_stops_both_at_the_same_step() -> None:
     """The minibatch over the target and all after it are not stepped on, as in the plain loop."""
     settings = PpoSettings(actor_rate=3e-3, critic_rate=3e-3, target_kl=0.01)
-    networks, same = _random_networks(2, SMALL), _random_networks(2, SMALL)
-    batch = acted_batch(networks, SMALL, 256)
+    networks, same = random_networks(2, SMALL), random_networks(2, SMALL)
+    batch = acted_batch(networks, SMALL, 256, 1)
     learner = Learner(SMALL, networks, settings, seed=5)
     report = learner.update(batch)
     plain = PlainLearner(same, SMALL.features, settings)
@@ -71,7 +66,7 @@ def test_the_kl_stops_both_at_the_same_step() -> None:
 
 def test_a_kl_over_the_target_at_once_changes_nothing() -> None:
     """A batch of another policy is not learned from at all."""
-    networks = _random_networks(3, SMALL)
+    networks = random_networks(3, SMALL)
     learner = Learner(SMALL, networks, PpoSettings(target_kl=1e-6), seed=1)
     report = learner.update(made_up_batch(1, 64, SMALL.window_width, SMALL.actions))
     assert (report.steps, report.stopped_early, report.problem) == (0, True, "")
@@ -89,8 +84,8 @@ def test_before_the_first_step_the_ratio_is_one(seed: int) -> None:
 
 def test_before_the_first_step_the_ratio_is_one_for_any_weights() -> None:
     """With logits of several units it is 1 as nearly as float32 sums of 96 terms can tell."""
-    networks = _random_networks(4, SHAPE)
-    batch = acted_batch(networks, SHAPE, 256)
+    networks = random_networks(4, SHAPE)
+    batch = acted_batch(networks, SHAPE, 256, 1)
     assert batch.log_probabilities.min() < -3.0
     ratios = Learner(SHAPE, networks, FREE, seed=1).ratios(batch)
     assert np.abs(ratios - 1.0).max() < 4e-6
@@ -101,7 +96,7 @@ def test_networks_that_were_given_are_never_touched() -> None:
     networks = small_networks()
     before = network_parameters(networks)
     learner = Learner(SMALL, networks, FREE, seed=1)
-    learner.update(acted_batch(networks, SMALL, 64))
+    learner.update(acted_batch(networks, SMALL, 64, 1))
     assert _apart(network_parameters(networks), before) == 0.0
     assert _apart(network_parameters(learner.networks()), learner.parameters()) == 0.0
 
@@ -111,7 +106,7 @@ def test_a_batch_that_is_not_finite_is_refused(field: str) -> None:
     """A NaN anywhere reaches neither parameters nor optimizer."""
     networks = small_networks()
     learner = Learner(SMALL, networks, FREE, seed=1)
-    batch = acted_batch(networks, SMALL, 64)
+    batch = acted_batch(networks, SMALL, 64, 1)
     getattr(batch, field)[3] = math.nan
     report = learner.update(batch)
     assert "not finite" in report.problem
@@ -122,7 +117,7 @@ def test_a_batch_that_is_not_finite_is_refused(field: str) -> None:
 def test_a_probability_above_one_is_refused() -> None:
     """A log-probability above 0 comes from a plumbing error, not from a policy."""
     networks = small_networks()
-    batch = acted_batch(networks, SMALL, 64)
+    batch = acted_batch(networks, SMALL, 64, 1)
     batch.log_probabilities[0] = 0.5
     assert "at most 0" in Learner(SMALL, networks, FREE, seed=1).update(batch).problem
 
@@ -131,7 +126,7 @@ def test_an_update_that_overflows_is_refused_whole() -> None:
     """A critic driven to infinity leaves the learner as it was, and the next update works."""
     networks = small_networks()
     learner = Learner(SMALL, networks, FREE, seed=1)
-    batch = acted_batch(networks, SMALL, 64)
+    batch = acted_batch(networks, SMALL, 64, 1)
     huge = batch._replace(returns=np.full(64, 3e38, dtype=np.float32))
     report = learner.update(huge)
     assert "finite" in report.problem
@@ -146,7 +141,7 @@ def test_a_collapse_of_the_policy_is_refused() -> None:
     )
     networks = small_networks()
     learner = Learner(SMALL, networks, settings, seed=1)
-    batch = acted_batch(networks, SMALL, 128)
+    batch = acted_batch(networks, SMALL, 128, 1)
     wanted = np.where(batch.actions == 1, 1.0, -1.0).astype(np.float32)
     problem = ""
     for _ in range(20):
@@ -160,7 +155,7 @@ def test_a_collapse_of_the_policy_is_refused() -> None:
 
 
 def _acting(learner: Learner, batch: Batch, advantages: FloatArray) -> Batch:
-    acted = acted_batch(learner.networks(), SMALL, len(batch.actions))
+    acted = acted_batch(learner.networks(), SMALL, len(batch.actions), 1)
     return acted._replace(advantages=advantages, returns=acted.values)
 
 
@@ -229,9 +224,9 @@ def test_resuming_is_not_stopping() -> None:
 def test_a_state_of_another_network_is_refused() -> None:
     """Names, shapes and values are checked before anything changes."""
     learner = Learner(SMALL, small_networks(), FREE, seed=1)
-    learner.update(acted_batch(small_networks(), SMALL, 64))
+    learner.update(acted_batch(small_networks(), SMALL, 64, 1))
     state = learner.state()
-    other = Learner(SHAPE, _random_networks(1, SHAPE), FREE, seed=1).state()
+    other = Learner(SHAPE, random_networks(1, SHAPE), FREE, seed=1).state()
     with pytest.raises(ModelError, match="expected finite"):
         learner.restore(other)
     with pytest.raises(ModelError, match="steps"):
