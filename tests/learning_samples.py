@@ -1,9 +1,10 @@
-"""Networks for the tests of learning."""
+"""Networks and trajectories for the tests of learning."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from helpers.domain import NS_PER_SECOND
 from strategies.networks import (
     ActorCritic,
     Architecture,
@@ -11,6 +12,7 @@ from strategies.networks import (
     build_networks,
     orthogonal_parameters,
 )
+from strategies.rollout import Choice, Trajectory, Transition
 
 SHAPE = Architecture()
 SMALL = Architecture(
@@ -38,3 +40,20 @@ def small_networks(seed: int = 1, shape: Architecture = SMALL) -> ActorCritic:
 
 def random_networks(seed: int, shape: Architecture = SHAPE) -> ActorCritic:
     return build_networks(shape, random_parameters(seed, shape))
+
+
+def trajectory(
+    rewards: list[float],
+    *,
+    market: str = "m",
+    terminal: bool = True,
+    bootstrap: float = 0.0,
+    seconds: float = 15.0,
+    value: float = 0.0,
+) -> Trajectory:
+    window = np.zeros(90, dtype=np.float32)
+    steps = [
+        Transition(Choice(market, i * NS_PER_SECOND, window + i, i % 3, -1.0, value), r, seconds)
+        for i, r in enumerate(rewards)
+    ]
+    return Trajectory(market, steps, terminal, bootstrap)

@@ -1,45 +1,27 @@
-"""Trajectories become arrays, scaled but never shifted."""
+"""Trajectories become arrays, each advantage from its own."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from helpers.domain import NS_PER_SECOND
 from strategies.batch import build_batch
-from strategies.models import FRESH_STATISTICS, ModelStatistics
+from strategies.models import FRESH_STATISTICS
 from strategies.ppo_settings import PpoSettings
-from strategies.reward_scale import MINIMUM_SCALE, RewardScale
-from strategies.rollout import Choice, Trajectory, Transition
+from strategies.reward_scale import RewardScale
+from tests.learning_samples import trajectory
 
 SETTINGS = PpoSettings()
-
-
-def _trajectory(
-    rewards: list[float],
-    *,
-    market: str = "m",
-    terminal: bool = True,
-    bootstrap: float = 0.0,
-    seconds: float = 15.0,
-    value: float = 0.0,
-) -> Trajectory:
-    window = np.zeros(90, dtype=np.float32)
-    steps = [
-        Transition(Choice(market, i * NS_PER_SECOND, window + i, i % 3, -1.0, value), r, seconds)
-        for i, r in enumerate(rewards)
-    ]
-    return Trajectory(market, steps, terminal, bootstrap)
 
 
 def _fresh() -> RewardScale:
     return RewardScale(SETTINGS, FRESH_STATISTICS)
 
 
-def test_advantages_stay_in_their_trajectory() -> None:
+def test_advantages_stay_in_theirtrajectory() -> None:
     """A reward in one market moves no other (L4), terminals end, cuts are bootstrapped (L5)."""
-    one = _trajectory([0.0, 0.0, 1.0], market="a")
-    two = _trajectory([0.0, 0.0], market="b", terminal=False, bootstrap=2.0)
+    one = trajectory([0.0, 0.0, 1.0], market="a")
+    two = trajectory([0.0, 0.0], market="b", terminal=False, bootstrap=2.0)
     batch = build_batch([one, two], _fresh(), SETTINGS)
     decay = 0.95 * 0.95
     assert np.allclose(batch.advantages[:3], [decay**2, decay, 1.0])
@@ -52,68 +34,19 @@ def test_advantages_stay_in_their_trajectory() -> None:
 
 def test_returns_are_advantages_and_values() -> None:
     """The critic's target is what its value missed, added to it."""
-    batch = build_batch([_trajectory([0.0, 1.0], value=0.5)], _fresh(), SETTINGS)
+    batch = build_batch([trajectory([0.0, 1.0], value=0.5)], _fresh(), SETTINGS)
     assert np.allclose(batch.returns, batch.advantages + 0.5)
     assert batch.returns[-1] == pytest.approx(1.0)
 
 
 def test_win_rate_counts_what_was_decided() -> None:
     """Choices that changed nothing are neither won nor lost."""
-    batch = build_batch([_trajectory([0.0, 1.0, -1.0, 0.0, 2.0])], _fresh(), SETTINGS)
+    batch = build_batch([trajectory([0.0, 1.0, -1.0, 0.0, 2.0])], _fresh(), SETTINGS)
     assert batch.win_rate == pytest.approx(2 / 3)
-    assert build_batch([_trajectory([0.0])], _fresh(), SETTINGS).win_rate == 0.0
+    assert build_batch([trajectory([0.0])], _fresh(), SETTINGS).win_rate == 0.0
 
 
 def test_no_transitions_are_no_batch() -> None:
     """There is nothing to learn from nothing."""
     with pytest.raises(ValueError, match="trajectories were empty"):
         build_batch([], _fresh(), SETTINGS)
-
-
-def test_scale_is_the_deviation_of_the_discounted_return() -> None:
-    """The sum of rewards so far, each decayed by its age, over batches and as one."""
-    random = np.random.default_rng(1)
-    rewards = random.normal(0.1, 1.0, 400).tolist()
-    scale, total, sums = _fresh(), 0.0, list[float]()
-    for reward in rewards:
-        total = 0.95 ** (5 / 15) * total + reward
-        sums.append(total)
-    for start in range(0, 400, 80):
-        part = rewards[start : start + 80]
-        scale.observe([_trajectory(part, seconds=5.0, terminal=start == 320)])
-    assert scale.scale == pytest.approx(np.std(sums))
-    statistics = scale.statistics()
-    assert (statistics.reward_mean, statistics.reward_count) == (pytest.approx(np.mean(sums)), 400)
-    resumed = RewardScale(SETTINGS, statistics)
-    assert resumed.scale == pytest.approx(scale.scale)
-
-
-def test_a_settled_market_begins_at_zero() -> None:
-    """What a window returned is not carried into the next of the same name."""
-    scale = _fresh()
-    scale.observe([_trajectory([1.0]), _trajectory([1.0])])
-    assert scale.scale == MINIMUM_SCALE
-    assert scale.statistics().reward_mean == pytest.approx(1.0)
-
-
-def test_nothing_is_ever_subtracted() -> None:
-    """In a losing history a reward of zero stays zero and a loss a loss (L6)."""
-    scale = _fresh()
-    scale.observe([_trajectory([-1.0, -1.2] * 50)])
-    scaled = scale.scaled(np.array([0.0, -1.0, 0.5]))
-    assert scaled[0] == 0.0
-    assert scaled[1] < 0.0 < scaled[2]
-
-
-def test_a_gain_after_a_long_silence_is_clipped() -> None:
-    """After 2,000 zeros a cent is worth no more than ten deviations (L6)."""
-    scale = _fresh()
-    scale.observe([_trajectory([0.0] * 2000, seconds=1e6), _trajectory([0.01])])
-    assert scale.scaled(np.array([0.01, -5.0])).tolist() == [10.0, -10.0]
-
-
-def test_a_scale_before_any_return_is_one() -> None:
-    """A fresh learner does not divide by zero, nor trust a deviation that nothing supports."""
-    assert _fresh().scale == 1.0
-    stale = ModelStatistics(reward_mean=0.0, reward_std=3.0, reward_count=0)
-    assert RewardScale(SETTINGS, stale).scale == 1.0

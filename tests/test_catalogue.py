@@ -39,6 +39,19 @@ def test_every_name_builds_a_policy_that_decides(name: str) -> None:
     strategy.forget(decision.market)
 
 
+def test_the_learned_policy_gets_its_interval() -> None:
+    """A choice stands as long as the setting says, and no longer."""
+    strategy = build_strategy(
+        "rl",
+        model_directory=ROOT / "models",
+        seed=1,
+        learn_interval_seconds=1.0,
+        monotonic_seconds=_clock,
+    )
+    reasons = [strategy.decide([state(seconds=step / 2)])[0].reason for step in range(4)]
+    assert [reason.startswith("stance of") for reason in reasons] == [False, True, False, True]
+
+
 def test_unknown_name_is_refused_with_the_known_ones() -> None:
     """The error lists what there is."""
     with pytest.raises(ValueError, match="'martingale', expected one of rl, momentum"):
