@@ -139,7 +139,10 @@ def _measured(model: Model) -> dict[str, Measured]:
     steps = [
         [_snapshot(market, step) for market in markets] for step in range(ROUNDS + WARM_UP_ROUNDS)
     ]
-    strategy, whole = RLStrategy(model), RLStrategy(model)
+    # The dearest step is measured, one where every market's choice is due.
+    step_seconds = GRID_NS / NS_PER_SECOND
+    strategy = RLStrategy(model, learn_interval_seconds=step_seconds)
+    whole = RLStrategy(model, learn_interval_seconds=step_seconds)
     states = [
         [features(view, position) for view, position in zip(views, positions, strict=True)]
         for views in steps

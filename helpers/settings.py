@@ -27,7 +27,7 @@ WINDOW_SECONDS: Final = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400}
 OUR_WORDS: Final = (
     *("LIVE_", "PAPER_", "TRADE_", "TRIGGER_", "POLYMARKET_", "BINANCE_", "ENTRY_", "POSITION_"),
     *("BOOK_", "REENTRY_", "EXIT_", "RESUME_", "FLATTEN_", "MAKER_", "MAXIMUM_", "MINIMUM_"),
-    *("HEARTBEAT_", "DISCORD_", "JOURNAL_", "TAPE_", "DATABASE_", "EMBEDDED_"),
+    *("HEARTBEAT_", "LEARN_", "DISCORD_", "JOURNAL_", "TAPE_", "DATABASE_", "EMBEDDED_"),
 )
 """First words of our names: an unknown variable that starts with one is probably a typo (I12)."""
 
@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     )
     random_seed: int = Field(7, ge=0, le=2**32 - 1, description="Seed of the random policy.")
 
+    learn_interval_seconds: float = Field(
+        5.0,
+        ge=0.5,
+        le=60,
+        description="Longest the rl policy's choice stands in a market; a trigger ends it.",
+    )
     trigger_bps: float = Field(
         1.0,
         ge=0.05,

@@ -22,14 +22,19 @@ STRATEGY_NAMES: Final[Sequence[str]] = (
 
 
 def build_strategy(
-    name: str, *, model_directory: Path, seed: int, monotonic_seconds: Callable[[], float]
+    name: str,
+    *,
+    model_directory: Path,
+    seed: int,
+    learn_interval_seconds: float,
+    monotonic_seconds: Callable[[], float],
 ) -> Strategy:
     """Return a new policy by name; only ``rl`` reads the model directory and times devices.
 
     Raises ``ValueError`` for an unknown name and ``ModelError`` for a model that does not verify.
     """
     if name == "rl":
-        return _learned(model_directory, monotonic_seconds)
+        return _learned(model_directory, learn_interval_seconds, monotonic_seconds)
     if name == "random":
         from strategies.random_strategy import RandomStrategy
 
@@ -37,12 +42,17 @@ def build_strategy(
     return _rule(name)
 
 
-def _learned(model_directory: Path, monotonic_seconds: Callable[[], float]) -> Strategy:
+def _learned(
+    model_directory: Path,
+    learn_interval_seconds: float,
+    monotonic_seconds: Callable[[], float],
+) -> Strategy:
     from strategies.registry import load
     from strategies.rl_mlx import RLStrategy, choose_device
 
     model = load(model_directory)
-    return RLStrategy(model, device=choose_device(model, monotonic_seconds))
+    device = choose_device(model, monotonic_seconds)
+    return RLStrategy(model, device=device, learn_interval_seconds=learn_interval_seconds)
 
 
 def _rule(name: str) -> Strategy:

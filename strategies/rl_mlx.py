@@ -13,13 +13,22 @@ from typing import Final
 import mlx.core as mx
 import numpy as np
 
-from helpers.domain import FEATURE_NAMES, NO_FORECAST, Action, Decision, MarketState, Message
+from helpers.domain import (
+    FEATURE_NAMES,
+    NO_FORECAST,
+    Action,
+    Decision,
+    MarketState,
+    Message,
+)
 from strategies.base import decision_from, entropy_nats
 from strategies.history import HISTORY_LENGTH, StateHistory
 from strategies.networks import Actor, ActorCritic, Architecture, Critic, TemporalEncoder
 from strategies.packed import Forward, PackedForward
 from strategies.per_market import PerMarket
 from strategies.registry import Model
+from strategies.rollout import Choice
+from strategies.stance import LEARN_INTERVAL_SECONDS, Stance, Stances
 
 __all__ = [
     "Actor",
@@ -37,12 +46,16 @@ PROBE_ROWS: Final = 4
 PROBE_FORWARDS: Final = 30
 """Forwards timed per device at start; the median of 30 is a few milliseconds of work."""
 
+Recorder = Callable[[MarketState, Choice], None]
+"""Told of every choice with the state it was made from, whose books and position say what it is
+worth; called on the decision path, so it must be quick and must not raise."""
+
 _HOLD_FOR_CERTAIN: Final = (1.0, 0.0, 0.0)
 _ACTION_NAMES: Final = ("hold", "buy", "sell")
 
 
 class TemporalNote(Message, frozen=True):
-    """What the temporal encoder made of a market at its last decision."""
+    """What the temporal encoder made of a market at its last choice."""
 
     market: str
     history_depth: int
@@ -52,7 +65,11 @@ class TemporalNote(Message, frozen=True):
 
 
 class RLStrategy:
-    """The actor-critic policy, greedy unless given a generator to sample with."""
+    """The actor-critic policy, greedy unless given a generator to sample with.
+
+    It chooses at decision points and its choice stands between them (``strategies.stance``). With a
+    recorder every choice is told, as the very forward made it that acted (L2).
+    """
 
     name: str = "rl"
     holds_to_resolution: bool = False
@@ -62,11 +79,15 @@ class RLStrategy:
         model: Model,
         sampler: np.random.Generator | None = None,
         device: mx.DeviceType = mx.cpu,
+        learn_interval_seconds: float = LEARN_INTERVAL_SECONDS,
+        recorder: Recorder | None = None,
     ) -> None:
         self._device = device
         self._sampler = sampler
+        self._recorder = recorder
         self._history = StateHistory(model.manifest.architecture.features)
         self._notes = PerMarket[tuple[int, mx.array, int]]()
+        self._stances = Stances(learn_interval_seconds)
         self.adopt(model)
 
     @property
@@ -75,7 +96,7 @@ class RLStrategy:
         return self._model_id
 
     def adopt(self, model: Model) -> None:
-        """Use another model from the next decision on; histories stay.
+        """Use another model, which chooses at each market's next step; histories stay.
 
         Raises ``ValueError`` when its windows are of another shape than the histories (I8).
         """
@@ -90,24 +111,38 @@ class RLStrategy:
         self._model_id = model.manifest.model_id
         self._version = model.manifest.feature_version
         self._windows = np.zeros((PROBE_ROWS, shape.window_width), dtype=np.float32)
+        self._stances.clear()
 
     def decide(self, states: Sequence[MarketState]) -> Sequence[Decision]:
-        """Return one decision for each state, in order, from one batched forward.
+        """Return one decision for each state, in order; one batched forward for all that choose.
 
         An invalid state, or one of another feature version, is a HOLD with the reason and leaves
         no trace in the history.
         """
-        refusals = [self._refusal(state) for state in states]
         if len(states) > len(self._windows):
             self._windows = np.zeros((len(states), self._windows.shape[1]), dtype=np.float32)
+        decisions: list[Decision | None] = []
         depths: list[int] = []
-        for state, refusal in zip(states, refusals, strict=True):
-            if not refusal:
-                depths.append(self._fill(state, len(depths)))
+        for state in states:
+            reason = self._refusal(state)
+            if reason:
+                decisions.append(self._hold(state, reason))
+                continue
+            # On the grid every state is pushed, also where a choice stands; the row of one that
+            # does not choose is the next one's.
+            depth = self._fill(state, len(depths))
+            stance = self._stances.standing(state.snapshot)
+            decisions.append(None if stance is None else self._stand(state, stance))
+            if stance is None:
+                depths.append(depth)
         if not depths:
-            return [self._hold(*pair) for pair in zip(states, refusals, strict=True)]
+            return [decision for decision in decisions if decision is not None]
         forward = self._packed(self._windows[: len(depths)])
-        return self._decisions(states, refusals, forward, depths)
+        rows = iter(enumerate(depths))
+        return [
+            self._decide(state, forward, *next(rows)) if decision is None else decision
+            for state, decision in zip(states, decisions, strict=True)
+        ]
 
     def _fill(self, state: MarketState, row: int) -> int:
         snapshot = state.snapshot
@@ -119,27 +154,13 @@ class RLStrategy:
             out=self._windows[row],
         )
 
-    def _decisions(
-        self,
-        states: Sequence[MarketState],
-        refusals: Sequence[str],
-        forward: Forward,
-        depths: Sequence[int],
-    ) -> Sequence[Decision]:
-        decisions: list[Decision] = []
-        row = 0
-        for state, refusal in zip(states, refusals, strict=True):
-            if refusal:
-                decisions.append(self._hold(state, refusal))
-                continue
-            note = (depths[row], forward.encodings, row)
-            self._notes.keep(state.snapshot.market.slug, note)
-            decisions.append(self._decision(state, forward.logits[row], forward.values[row]))
-            row += 1
-        return decisions
-
-    def _decision(self, state: MarketState, logits: Sequence[float], value: float) -> Decision:
+    def _decide(self, state: MarketState, forward: Forward, row: int, depth: int) -> Decision:
+        """Choose in one market by its row of the forward, and let the choice stand."""
+        market = state.snapshot.market.slug
+        logits, value = forward.logits[row], forward.values[row]
+        self._notes.keep(market, (depth, forward.encodings, row))
         if not math.isfinite(sum(logits) + value):
+            self._stances.forget(market)
             return self._hold(state, f"network output was {logits} and {value}, expected finite")
         probabilities = softmax(logits)
         chosen = self._choose(probabilities)
@@ -149,8 +170,27 @@ class RLStrategy:
         )
         _, buy, sell = probabilities
         forecast_up = buy / (buy + sell) if buy + sell > 0.0 else NO_FORECAST
+        now_ns = state.snapshot.now_ns
+        stance = Stance(now_ns, Action(chosen), probabilities, value, forecast_up, reason)
+        self._stances.choose(market, stance)
+        if self._recorder is not None:
+            window = self._windows[row].copy()
+            log_probability = log_softmax(logits)[chosen]
+            self._recorder(state, Choice(market, now_ns, window, chosen, log_probability, value))
+        return self._decision(state, stance, reason)
+
+    def _stand(self, state: MarketState, stance: Stance) -> Decision:
+        return self._decision(state, stance, f"stance of {stance.reason}")
+
+    def _decision(self, state: MarketState, stance: Stance, reason: str) -> Decision:
         return decision_from(
-            state, Action(chosen), probabilities, value, self._model_id, reason, forecast_up
+            state,
+            stance.action,
+            stance.probabilities,
+            stance.value,
+            self._model_id,
+            reason,
+            stance.forecast_up,
         )
 
     def _choose(self, probabilities: tuple[float, float, float]) -> int:
@@ -170,7 +210,7 @@ class RLStrategy:
         return decision_from(state, Action.HOLD, _HOLD_FOR_CERTAIN, 0.0, self._model_id, reason)
 
     def describe(self, market: str) -> TemporalNote | None:
-        """Return depth and encoder norm of a market's last decision; ``None`` before the first."""
+        """Return depth and encoder norm of a market's last choice; ``None`` before the first."""
         note = self._notes.find(market)
         if note is None:
             return None
@@ -180,9 +220,10 @@ class RLStrategy:
         return TemporalNote(market, depth, math.sqrt(float(np.dot(actor, actor))))
 
     def forget(self, market: str) -> None:
-        """Drop the history and the note of a market that has rolled."""
+        """Drop the history, the note and the choice of a market that has rolled."""
         self._history.forget(market)
         self._notes.forget(market)
+        self._stances.forget(market)
 
 
 def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
@@ -192,6 +233,13 @@ def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
     weights = (math.exp(hold - top), math.exp(buy - top), math.exp(sell - top))
     total = weights[0] + weights[1] + weights[2]
     return (weights[0] / total, weights[1] / total, weights[2] / total)
+
+
+def log_softmax(logits: Sequence[float]) -> tuple[float, ...]:
+    """Return the logarithms of the probabilities, exact also for the least of them (L10)."""
+    top = max(logits)
+    total = math.log(sum([math.exp(logit - top) for logit in logits]))
+    return tuple([logit - top - total for logit in logits])
 
 
 def choose_device(model: Model, monotonic_seconds: Callable[[], float]) -> mx.DeviceType:

@@ -24,7 +24,11 @@ def _clock() -> float:
 def test_every_name_builds_a_policy_that_decides(name: str) -> None:
     """The name asked for is the name it bears, and it decides on a cold state."""
     strategy = build_strategy(
-        name, model_directory=ROOT / "models", seed=1, monotonic_seconds=_clock
+        name,
+        model_directory=ROOT / "models",
+        seed=1,
+        learn_interval_seconds=5.0,
+        monotonic_seconds=_clock,
     )
     assert isinstance(strategy, Strategy)
     assert strategy.name == name
@@ -35,18 +39,41 @@ def test_every_name_builds_a_policy_that_decides(name: str) -> None:
     strategy.forget(decision.market)
 
 
+def test_the_learned_policy_gets_its_interval() -> None:
+    """A choice stands as long as the setting says, and no longer."""
+    strategy = build_strategy(
+        "rl",
+        model_directory=ROOT / "models",
+        seed=1,
+        learn_interval_seconds=1.0,
+        monotonic_seconds=_clock,
+    )
+    reasons = [strategy.decide([state(seconds=step / 2)])[0].reason for step in range(4)]
+    assert [reason.startswith("stance of") for reason in reasons] == [False, True, False, True]
+
+
 def test_unknown_name_is_refused_with_the_known_ones() -> None:
     """The error lists what there is."""
     with pytest.raises(ValueError, match="'martingale', expected one of rl, momentum"):
         build_strategy(
-            "martingale", model_directory=ROOT / "models", seed=1, monotonic_seconds=_clock
+            "martingale",
+            model_directory=ROOT / "models",
+            seed=1,
+            learn_interval_seconds=5.0,
+            monotonic_seconds=_clock,
         )
 
 
 def test_missing_model_is_refused(tmp_path: Path) -> None:
     """The learned policy does not start without a verified model (I8)."""
     with pytest.raises(ModelError, match="No such file"):
-        build_strategy("rl", model_directory=tmp_path, seed=1, monotonic_seconds=_clock)
+        build_strategy(
+            "rl",
+            model_directory=tmp_path,
+            seed=1,
+            learn_interval_seconds=5.0,
+            monotonic_seconds=_clock,
+        )
 
 
 def test_baselines_do_not_load_mlx() -> None:
@@ -54,7 +81,8 @@ def test_baselines_do_not_load_mlx() -> None:
     program = (
         "import sys; from pathlib import Path;"
         "from strategies.catalogue import build_strategy as b;"
-        "[b(n, model_directory=Path(), seed=1, monotonic_seconds=float) for n in "
+        "[b(n, model_directory=Path(), seed=1, learn_interval_seconds=5.0,"
+        " monotonic_seconds=float) for n in "
         "('momentum', 'mean_revert', 'fade_spike', 'fair_value', 'random')];"
         "sys.exit('mlx.core' in sys.modules)"
     )

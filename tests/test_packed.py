@@ -15,19 +15,8 @@ from strategies.networks import (
 )
 from strategies.packed import PackedForward
 from strategies.registry import import_weights
+from tests.learning_samples import SHAPE, random_networks
 from tests.shared import shared_file
-
-SHAPE = Architecture()
-
-
-def _random_networks(seed: int, shape: Architecture = SHAPE) -> ActorCritic:
-    """Return networks with every parameter random: biases and gains must be folded too."""
-    random = np.random.default_rng(seed)
-    parameters = {
-        name: (value + random.normal(0.0, 0.3, value.shape)).astype(np.float32)
-        for name, value in orthogonal_parameters(shape, seed).items()
-    }
-    return build_networks(shape, parameters)
 
 
 def _assert_same(shape: Architecture, networks: ActorCritic, windows: FloatArray) -> None:
@@ -46,12 +35,12 @@ def _assert_same(shape: Architecture, networks: ActorCritic, windows: FloatArray
 def test_packed_is_plain_on_random_weights(rows: int, seed: int) -> None:
     """Logits, values and encodings agree to 1e-5 for any weights and batch."""
     windows = np.random.default_rng(seed).uniform(-1, 1, (rows, 90)).astype(np.float32)
-    _assert_same(SHAPE, _random_networks(seed), windows)
+    _assert_same(SHAPE, random_networks(seed), windows)
 
 
 def test_packed_is_plain_on_an_empty_history() -> None:
     """A window of zeros has only biases to normalise; the epsilon still matches."""
-    _assert_same(SHAPE, _random_networks(4), np.zeros((3, 90), dtype=np.float32))
+    _assert_same(SHAPE, random_networks(4), np.zeros((3, 90), dtype=np.float32))
 
 
 def test_epsilon_matches_where_the_variance_is_tiny() -> None:
@@ -69,7 +58,7 @@ def test_an_actor_wider_than_the_critic_is_packed_too() -> None:
     """The narrower net is padded, whichever it is."""
     shape = Architecture(actor_hidden=80, critic_hidden=48)
     windows = np.random.default_rng(9).uniform(-1, 1, (4, 90)).astype(np.float32)
-    _assert_same(shape, _random_networks(9, shape), windows)
+    _assert_same(shape, random_networks(9, shape), windows)
 
 
 def test_phase5_parity() -> None:
@@ -89,7 +78,7 @@ def test_phase5_parity() -> None:
 def test_two_runs_give_the_same_bits() -> None:
     """A replay decides as the run did, to the last bit."""
     windows = np.random.default_rng(3).uniform(-1, 1, (4, 90)).astype(np.float32)
-    first = PackedForward(SHAPE, _random_networks(3))(windows)
-    again = PackedForward(SHAPE, _random_networks(3))(windows)
+    first = PackedForward(SHAPE, random_networks(3))(windows)
+    again = PackedForward(SHAPE, random_networks(3))(windows)
     assert first.logits == again.logits
     assert first.values == again.values

@@ -52,10 +52,15 @@ def _states(count: int, step: int = 0) -> list[MarketState]:
     ]
 
 
+def _every_step(model: Model) -> RLStrategy:
+    """Return a policy for which every grid step is a decision point."""
+    return RLStrategy(model, learn_interval_seconds=0.5)
+
+
 def test_decides_like_the_plain_networks() -> None:
     """The last of five decisions is the softmax of the plain actor on the five states."""
     model = _model()
-    strategy = RLStrategy(model)
+    strategy = _every_step(model)
     assert isinstance(strategy, Strategy)
     steps = [_states(3, step) for step in range(5)]
     decisions = [strategy.decide(states) for states in steps][-1]
@@ -129,7 +134,7 @@ def test_network_that_overflows_is_a_hold() -> None:
 def test_sampling_follows_the_probabilities() -> None:
     """A seeded generator draws each action about as often as its probability says."""
     strategy = RLStrategy(_model(), sampler=np.random.default_rng(7))
-    states = _states(1)
+    states = [state(features=_states(1)[0].features, of=market("m0"), on_grid=False)]
     decisions = [strategy.decide(states)[0] for _ in range(600)]
     counts = np.bincount([decision.action for decision in decisions], minlength=3) / 600
     assert np.allclose(counts, decisions[0].probabilities, atol=0.06)
@@ -137,7 +142,10 @@ def test_sampling_follows_the_probabilities() -> None:
 
 def test_same_seed_samples_the_same() -> None:
     """Two runs with the same generator decide alike, bit for bit."""
-    runs = [RLStrategy(_model(), sampler=np.random.default_rng(5)) for _ in range(2)]
+    runs = [
+        RLStrategy(_model(), sampler=np.random.default_rng(5), learn_interval_seconds=0.5)
+        for _ in range(2)
+    ]
     first, again = ([run.decide(_states(4, step)) for step in range(6)] for run in runs)
     assert first == again
 
@@ -151,7 +159,7 @@ def test_untrained_model_is_close_to_uniform() -> None:
 def test_note_tells_depth_and_encoder_norm() -> None:
     """TEMPORAL lines have the window's depth and the norm of the actor's encoding."""
     model = _model()
-    strategy = RLStrategy(model)
+    strategy = _every_step(model)
     assert strategy.describe("m0") is None
     for step in range(7):
         strategy.decide(_states(2, step))
@@ -201,7 +209,9 @@ def test_model_built_in_another_thread_decides_here() -> None:
     thread.start()
     thread.join()
     expected = RLStrategy(_model(2))
-    assert strategies[0].decide(_states(2)) == expected.decide(_states(2))
+    expected.decide(_states(2))
+    # Five seconds on, at the next decision point.
+    assert strategies[0].decide(_states(2, 10)) == expected.decide(_states(2, 10))
     assert strategies[0].describe("m1") == expected.describe("m1")
 
 

@@ -187,6 +187,7 @@ def build_flow(
         settings.strategy,
         model_directory=settings.model_directory,
         seed=settings.random_seed,
+        learn_interval_seconds=settings.learn_interval_seconds,
         monotonic_seconds=monotonic_seconds,
     )
     board = Board()

@@ -279,6 +279,7 @@ class Preflight:
                 settings.strategy,
                 model_directory=settings.model_directory,
                 seed=settings.random_seed,
+                learn_interval_seconds=settings.learn_interval_seconds,
                 monotonic_seconds=monotonic_seconds,
             )
         except ModelError as error:
