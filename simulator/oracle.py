@@ -7,10 +7,9 @@ that is still to come.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from helpers.domain import MICROS, MarketState, Outcome, Snapshot
-from simulator.market_model import MarketModel
 from strategies.baseline import Judgement, close, held_outcome, hold, taker_fee_per_share, tradable
 from strategies.fair_value import FairValue
 
@@ -20,20 +19,28 @@ EXIT_MARGIN: Final = 0.01
 """Dollars a share that a sale must bring, fee paid, above what the shares are worth."""
 
 
+class Truth(Protocol):
+    """Who knows what a market is worth (``simulator.market_model``)."""
+
+    def true_chance(self, slug: str, at_ns: int) -> float:
+        """Return the chance of Up in an open market; raise ``KeyError`` for another."""
+        ...
+
+
 class Oracle(FairValue):
     """Buys what costs less than it is worth, sells what is bid for more; else holds to the end."""
 
     name = "oracle"
 
-    def __init__(self, model: MarketModel, margin: float = ENTRY_MARGIN) -> None:
+    def __init__(self, truth: Truth, margin: float = ENTRY_MARGIN) -> None:
         super().__init__(margin)
-        self._model = model
+        self._truth = truth
 
     def judge(self, state: MarketState) -> Judgement:
         """Return BUY or SELL where ask or bid is on the wrong side of the fair value."""
         snapshot = state.snapshot
         try:
-            fair = self._model.true_chance(snapshot.market.slug, snapshot.now_ns)
+            fair = self._truth.true_chance(snapshot.market.slug, snapshot.now_ns)
         except KeyError:
             return hold("the market is not open in the simulated world")
         held = held_outcome(state)

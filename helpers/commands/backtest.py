@@ -151,8 +151,11 @@ def evaluated(
 ) -> tuple[Comparison, Outcome]:
     """Run everything and compare.
 
-    Raises ``TapeError``, ``ModelError``, and ``ValueError`` when there is no window to compare on.
+    Raises ``ContenderError`` for what cannot be evaluated so, ``TapeError``, ``ModelError``, and
+    ``ValueError`` when there is no window to compare on.
     """
+    if options.simulated is not None and "4h" in settings.windows:
+        raise ContenderError(f"WINDOWS were {','.join(settings.windows)}; 4h is not simulated")
     several = len({contender.style for contender in contenders}) > 1
     named = tuple((label(one, several_styles=several), one) for one in contenders)
     cold = True if options.cold else False if options.warm else None
@@ -172,6 +175,7 @@ def evaluated(
         folds=options.folds,
         seed=options.bootstrap_seed,
         notes=_notes(settings, options, outcome, contenders),
+        ceilings=[name for name, contender in named if contender.is_oracle],
     )
     return comparison, outcome
 

@@ -5,7 +5,7 @@ Must not: compare strategies on windows that not all of them saw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -94,11 +94,13 @@ def compare(
     folds: int,
     seed: int,
     notes: Sequence[str] = (),
+    ceilings: Collection[str] = (),
 ) -> Comparison:
     """Return the strategies side by side on the windows they have in common.
 
     ``folds`` is how many consecutive stretches the windows are split into, between clusters only,
-    so that no moment is on both sides of a split. Raises ``ValueError`` when no window is common,
+    so that no moment is on both sides of a split. ``ceilings`` are contenders nobody could choose:
+    walk-forward leaves them out. Raises ``ValueError`` when no window is common,
     or for a number of folds that is not 1 to ``FOLDS_MAXIMUM``.
     """
     if not 1 <= folds <= FOLDS_MAXIMUM:
@@ -115,7 +117,7 @@ def compare(
         clusters=standings[0].pnl.clusters,
         begins_ns=tuple(row.opens_ns for row in reference),
         standings=standings,
-        walk_forward=_walk_forward(standings),
+        walk_forward=_walk_forward([s for s in standings if s.contender not in ceilings]),
         notes=tuple(notes),
     )
 
@@ -159,7 +161,7 @@ def _standing(
 
 
 def _walk_forward(standings: Sequence[Standing]) -> tuple[Choice, ...]:
-    if len(standings) == 1:
+    if len(standings) < 2:  # noqa: PLR2004  # one is no choice
         return ()
     choices: list[Choice] = []
     for index in range(1, len(standings[0].folds)):
