@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import pytest
-
 from helpers.domain import (
     MICROS,
     NS_PER_SECOND,
@@ -18,7 +16,6 @@ from helpers.domain import (
     RoundTrip,
     Source,
 )
-from helpers.evaluation import windows
 from helpers.evaluation.windows import LATE_SECONDS, WindowGatherer
 from tests.evaluation_samples import QUARTER_NS
 
@@ -95,11 +92,25 @@ def test_rows_of_no_window_are_nothing() -> None:
     assert gatherer.gathered().results == ()
 
 
-def test_there_is_an_end_to_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that never ends is refused rather than remembered for ever."""
-    monkeypatch.setattr(windows, "WINDOWS_MAXIMUM", 2)
+def test_of_too_many_windows_the_oldest_are_forgotten() -> None:
+    """A worker that runs for a year keeps the latest."""
+    gatherer = WindowGatherer("rl", "tape", maximum=2)
+    for place, slug in enumerate(("a", "b", "a", "c")):
+        a_window(gatherer, slug, QUARTER_NS * (place + 1))
+    for slug in "abc":
+        gatherer.write(9, slug, ResolutionSeen(Outcome.DOWN, 1.0, Source.GAMMA))
+    assert {row.market for row in gatherer.gathered().results} == {"b", "c"}
+
+
+def test_what_was_resolved_is_taken_once() -> None:
+    """With what was paid out after the resolution was told; late windows are nobody's."""
     gatherer = WindowGatherer("rl", "tape")
-    for slug in ("a", "b", "a"):
-        gatherer.write(1, slug, seen(slug, 1))
-    with pytest.raises(ValueError, match="split it"):
-        gatherer.write(1, "c", seen("c", 1))
+    a_window(gatherer, "a", QUARTER_NS)
+    a_window(gatherer, "late", QUARTER_NS, LATE_SECONDS + 1)
+    assert gatherer.take_resolved() == ()
+    for slug in ("a", "late", "unseen"):
+        gatherer.write(9, slug, ResolutionSeen(Outcome.UP, 1.0, Source.GAMMA))
+    gatherer.write(9, "a", trip("a", 2.0, "settled"))
+    (row,) = gatherer.take_resolved()
+    assert (row.market, row.dollars) == ("a", 2.0)
+    assert gatherer.take_resolved() == ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,9 +84,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser(verb: str, about: str | None) -> argparse.ArgumentParser:
-    """Return the options that every verb that evaluates has."""
+def parser(verb: str, about: str | None, leading: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the options that every verb that evaluates has; ``leading`` come before the tapes."""
     made = argparse.ArgumentParser(prog=f"worker.py {verb}", description=about)
+    for name in leading:
+        made.add_argument(name, help=f"one of: {EXPECTED}")
     made.add_argument("tapes", nargs="*", type=Path, help="tapes, or folders of their parts")
     made.add_argument("--simulated", type=int, metavar="N",
                       help="instead of tapes: about N simulated windows")  # fmt: skip
@@ -112,7 +115,7 @@ def parser(verb: str, about: str | None) -> argparse.ArgumentParser:
     made.add_argument("--bootstrap-seed", type=int, default=0, help=argparse.SUPPRESS)
     made.add_argument("--html", type=Path, metavar="FILE", help="write a page, too")
     made.add_argument("--json", action="store_true", help="write everything as JSON instead")
-    if verb == "backtest":
+    if not leading:
         made.add_argument("--strategy", metavar="A,B,...", help=f"any of: {EXPECTED}")
     return made
 

@@ -332,6 +332,7 @@ _NOT_DECIDING: Final = (
     "embedded_postgres_directory",
     "database_detail_days",
     "record",
+    "shadow",
     "model_directory",
     "tape_directory",
     "journal_directory",

@@ -96,7 +96,7 @@ class Field:
                     Mode.REPLAY,
                     NoJournal(),
                     allow_cold=allow_cold,
-                    trading=_trading(own, (gatherer, *listeners(name))),
+                    trading=paper_trading(own, Mode.REPLAY, (gatherer, *listeners(name))),
                     strategy=build(contender, own),
                     narrated=False,
                 )
@@ -132,13 +132,15 @@ class Field:
                 flow.engine.on_event(OperatorRequest(request, OperatorVerb.RESUME, why, now_ns))
 
 
-def _trading(settings: Settings, listeners: tuple[Outlet, ...]) -> Trading:
+def paper_trading(settings: Settings, mode: Mode, listeners: tuple[Outlet, ...]) -> Trading:
+    """Return paper books of their own for one flow, and who hears its rows."""
+
     def paper(board: Board) -> PaperExecutor:
         return PaperExecutor(board, paper_settings(settings))
 
     return Trading(
         paper,
-        Ledger(Mode.REPLAY, to_micros(settings.paper_cash)),
+        Ledger(mode, to_micros(settings.paper_cash)),
         listeners,
     )
 

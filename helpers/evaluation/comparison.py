@@ -55,6 +55,19 @@ class Choice(Message, frozen=True):
     pnl: Interval
 
 
+class Duel(Message, frozen=True):
+    """A challenger beside a champion, on the windows both saw whole; dollars per window."""
+
+    challenger: str
+    windows: int
+    challenger_pnl: Interval
+    champion_pnl: Interval
+    difference: Interval
+    """Challenger less champion, window by window."""
+    challenger_trips: int
+    champion_trips: int
+
+
 class Comparison(Message, frozen=True):
     """Everything an evaluation has to tell."""
 
@@ -119,6 +132,30 @@ def compare(
         standings=standings,
         walk_forward=_walk_forward([s for s in standings if s.contender not in ceilings]),
         notes=tuple(notes),
+    )
+
+
+def duel(
+    challenger: Sequence[WindowResult], champion: Sequence[WindowResult], seed: int = 0
+) -> Duel | None:
+    """Return a challenger beside the champion; ``None`` without a common window.
+
+    Each must be of one name, and of the same runs.
+    """
+    pairs = paired([*champion, *challenger])
+    if not challenger or not champion or not pairs[0][1]:
+        return None
+    (_, theirs), (name, ours) = pairs
+    clusters = [row.cluster for row in theirs]
+    ours_dollars, theirs_dollars = ([row.dollars for row in rows] for rows in (ours, theirs))
+    return Duel(
+        challenger=name,
+        windows=len(ours),
+        challenger_pnl=mean_interval(ours_dollars, clusters, seed),
+        champion_pnl=mean_interval(theirs_dollars, clusters, seed),
+        difference=difference_interval(ours_dollars, theirs_dollars, clusters, seed),
+        challenger_trips=sum(row.trips for row in ours),
+        champion_trips=sum(row.trips for row in theirs),
     )
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from helpers.evaluation.bootstrap import Interval
-from helpers.evaluation.comparison import Comparison, Standing
+from helpers.evaluation.comparison import Comparison, Duel, Standing
 
 NOTHING = "-"
 HEADS = (
     *("strategy", "$/window", "95 % interval", "against the first", "sd", "total $", "fees $"),
     *("trades", "won", "windows traded"),
+)
+DUEL_HEADS = (
+    *("shadow", "windows", "$/window", "95 % interval", "the strategy's", "difference"),
+    "trades",
 )
 NUMBERS = frozenset(range(1, len(HEADS)))
 
@@ -47,6 +51,19 @@ def standing_cells(standing: Standing) -> tuple[str, ...]:
         f"{standing.trips:,}",
         won,
         f"{standing.traded_windows:,}",
+    )
+
+
+def duel_cells(duel: Duel) -> tuple[str, ...]:
+    """Return a challenger's line beside its champion, in the order of ``DUEL_HEADS``."""
+    return (
+        duel.challenger,
+        f"{duel.windows:,}",
+        signed(duel.challenger_pnl.mean),
+        interval_text(duel.challenger_pnl),
+        signed(duel.champion_pnl.mean),
+        difference_text(duel.difference),
+        f"{duel.challenger_trips:,}",
     )
 
 

@@ -20,12 +20,13 @@ from helpers.domain import (
     Outcome,
     ResolutionSeen,
     RoundTrip,
+    keep_latest,
 )
 
 LATE_SECONDS: Final = 60.0
 """A window whose first decision comes later than this after its opening was not seen whole."""
 WINDOWS_MAXIMUM: Final = 100_000
-"""Windows of one run: 64 markets for a month of quarter hours are fewer."""
+"""Windows kept of one run, the latest: four markets of quarter hours for most of a year."""
 
 
 class WindowResult(Message, frozen=True):
@@ -83,21 +84,30 @@ class _Window:
         self.winner: Outcome | None = None
         self.pnl = self.fees = self.cost = self.trips = self.wins = 0
 
+    @property
+    def late(self) -> bool:
+        """Return whether it was not seen from its opening."""
+        return self.decided_ns > self.seen.opens_ns + LATE_SECONDS * NS_PER_SECOND
+
 
 class WindowGatherer:
-    """An outlet that adds up positions by window."""
+    """An outlet that adds up positions by window; of too many the oldest are forgotten."""
 
-    def __init__(self, contender: str, run: str) -> None:
+    def __init__(self, contender: str, run: str, maximum: int = WINDOWS_MAXIMUM) -> None:
         self._contender = contender
         self._run = run
+        self._maximum = maximum
         self._windows: dict[str, _Window] = {}
+        self._resolved: list[str] = []
 
     def write(self, at_ns: int, market: str, body: Body) -> None:
-        """Add one row; raise ``ValueError`` beyond ``WINDOWS_MAXIMUM`` windows."""
+        """Add one row."""
         if isinstance(body, MarketSeen):
-            if market not in self._windows and len(self._windows) >= WINDOWS_MAXIMUM:
-                raise ValueError(f"a run had more than {WINDOWS_MAXIMUM} windows: split it")
-            self._windows.setdefault(market, _Window(body)).seen = body
+            known = self._windows.get(market)
+            if known is None:
+                keep_latest(self._windows, market, _Window(body), self._maximum)
+            else:
+                known.seen = body
             return
         window = self._windows.get(market)
         if window is None:
@@ -112,9 +122,26 @@ class WindowGatherer:
             window.wins += body.pnl_micros > 0
         elif isinstance(body, ResolutionSeen):
             window.winner = body.outcome
+            self._resolved.append(market)
 
     def commit(self) -> None:
         """Keep nothing: there is nothing to lose."""
+
+    def take_resolved(self) -> tuple[WindowResult, ...]:
+        """Return the whole windows that were resolved since the last call.
+
+        To be called when the event that resolved them is done with: what was held is paid then.
+        """
+        taken, self._resolved = self._resolved, []
+        found = ((slug, self._windows.get(slug)) for slug in taken)
+        return tuple(
+            self._result(slug, window, window.winner)
+            for slug, window in found
+            if window is not None
+            and window.winner is not None
+            and window.decided_ns
+            and not window.late
+        )
 
     def gathered(self, *, late_too: bool = False) -> Gathered:
         """Return the windows that were decided in and resolved, by their opening.
@@ -128,7 +155,7 @@ class WindowGatherer:
                 continue
             if window.winner is None:
                 unresolved += 1
-            elif window.decided_ns > window.seen.opens_ns + LATE_SECONDS * NS_PER_SECOND:
+            elif window.late:
                 late += 1
                 if late_too:
                     results.append(self._result(slug, window, window.winner))
