@@ -12,6 +12,8 @@ VERBS = {
     "demo": "trade against simulated venues on this machine: no account, no network",
     "run": "trade on the live venues: paper unless LIVE_ENABLED=true (the default verb)",
     "replay": "trade a recorded tape through the same flow, on a simulated clock",
+    "backtest": "what strategies earn per window, on tapes or simulated, with intervals",
+    "compare": "say what one strategy earns more than another, with its interval",
     "record": "write the live feeds to a tape, trading nothing",
     "status": "say what the latest run is and does",
     "trades": "show round trips",

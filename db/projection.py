@@ -41,6 +41,7 @@ from helpers.domain import (
     RunStarted,
     RunStopped,
     Settled,
+    ShadowWindow,
     StrikeSeen,
 )
 
@@ -208,6 +209,14 @@ def _settled(_: int, record: Record, body: Settled) -> Iterator[Change]:
     ))  # fmt: skip
 
 
+def _shadow_window(_: int, record: Record, body: ShadowWindow) -> Iterator[Change]:
+    yield Event("shadow_windows", (
+        record.at_ns, plain(record.market), plain(body.shadow), plain(body.model_id),
+        body.asset.value, body.opens_ns, body.closes_ns, body.pnl_micros, body.fees_micros,
+        body.cost_micros, body.trips, body.wins, body.up_won,
+    ))  # fmt: skip
+
+
 def _claim_changed(_: int, record: Record, body: ClaimChanged) -> Iterator[Change]:
     claim = body.claim
     yield Event("redemptions", (
@@ -329,6 +338,7 @@ _KINDS: Final[dict[type[Body], _Maker]] = {
     **ORDER_KINDS,
     RoundTrip: _closed,
     Settled: _settled,
+    ShadowWindow: _shadow_window,
     ClaimChanged: _claim_changed,
     MergeAsked: _merge_asked,
     Equity: _equity,

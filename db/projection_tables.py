@@ -40,6 +40,11 @@ EVENT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         *("session", "seq", "at_ns", "market", "outcome", "won"),
         *("shares_micros", "payout_micros", "cost_micros"),
     ),
+    "shadow_windows": (
+        *("session", "seq", "at_ns", "market", "shadow", "model_id", "asset"),
+        *("opens_ns", "closes_ns", "pnl_micros", "fees_micros", "cost_micros"),
+        *("trips", "wins", "up_won"),
+    ),
     "redemptions": (
         *("session", "seq", "at_ns", "market", "kind", "shares_micros"),
         *("state", "attempt", "transaction_id", "detail"),

@@ -21,6 +21,7 @@ from db.query_results import (
     Refusals,
     Scope,
     SessionSeen,
+    ShadowSeen,
     StatusRead,
     Totals,
     Trip,
@@ -131,6 +132,15 @@ ORDER BY session DESC, seq DESC
 LIMIT $4
 """
 
+_SHADOW_WINDOWS: Final = """
+SELECT shadow, coalesce(strategy, '') AS strategy, market, asset::text, opens_ns, closes_ns, up_won,
+    pnl_micros, fees_micros, cost_micros, trips, wins, champion_pnl_micros, champion_fees_micros,
+    champion_cost_micros, champion_trips, champion_wins
+FROM champion_windows
+WHERE account = $1 AND at_ns >= $2 AND at_ns < $3
+ORDER BY session, seq
+"""
+
 
 async def hold_still(connection: Connection) -> None:
     """Let all questions of this transaction see one moment; call before the first of them."""
@@ -168,6 +178,11 @@ async def find_sessions(connection: Connection, scope: Scope) -> tuple[SessionSe
 async def find_trips(connection: Connection, scope: Scope, last: int) -> tuple[Trip, ...]:
     """Return the latest round trips that ended in a scope, newest first."""
     return await fetch_rows(connection, Trip, _TRIPS, *span(scope), last)
+
+
+async def find_shadow_windows(connection: Connection, scope: Scope) -> tuple[ShadowSeen, ...]:
+    """Return each shadow's windows that were resolved in a scope, in order of time."""
+    return await fetch_rows(connection, ShadowSeen, _SHADOW_WINDOWS, *span(scope))
 
 
 async def find_totals(connection: Connection, scope: Scope) -> Totals:

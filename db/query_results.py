@@ -174,6 +174,29 @@ class Performance(Message, frozen=True):
     cost_micros: int
 
 
+class ShadowSeen(Message, frozen=True):
+    """A shadow's window beside what the account itself earned in it."""
+
+    shadow: str
+    strategy: str
+    """Of the run, which traded."""
+    market: str
+    asset: Asset
+    opens_ns: int
+    closes_ns: int
+    up_won: bool
+    pnl_micros: int
+    fees_micros: int
+    cost_micros: int
+    trips: int
+    wins: int
+    champion_pnl_micros: int
+    champion_fees_micros: int
+    champion_cost_micros: int
+    champion_trips: int
+    champion_wins: int
+
+
 class Totals(Message, frozen=True):
     """All round trips of a scope, and what led to them."""
 

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -97,6 +97,11 @@ class Settings(BaseSettings):
         description="Window lengths to trade, comma separated: 5m, 15m, 1h, 4h.",
     )
     strategy: StrategyName = Field("rl", description="The policy that decides.")
+    shadow: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        max_length=8,
+        description="Strategies or model folders that decide beside it on paper, comma separated.",
+    )
     model_directory: Path = Field(
         Path("models"), description="Weights, statistics and manifest of the rl policy."
     )
@@ -253,18 +258,27 @@ class Settings(BaseSettings):
         "auto", description="auto: console on a terminal, JSON otherwise."
     )
 
-    @field_validator("assets", "windows", mode="before")
+    @field_validator("assets", "windows", "shadow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("assets", "windows")
+    @field_validator("assets", "windows", "shadow")
     @classmethod
     def _unique(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
             raise ValueError("names something twice")
+        return value
+
+    @field_validator("shadow")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = (*get_args(StrategyName), "hold")
+        for name in value:
+            if name not in known and "/" not in name:
+                raise ValueError(f"{name!r} is no strategy, nor a model's folder (with a /)")
         return value
 
     @field_validator("heartbeat_url", "discord_webhook_url")

@@ -13,8 +13,10 @@ import numpy as np
 
 from helpers.domain import NS_PER_SECOND, Market
 from simulator.fast_price import (
+    BLOCK_SECONDS,
     MEDIUM_SD,
     MEDIUM_SECONDS,
+    STEP_NS,
     STEPS_PER_SECOND,
     Array,
     PriceBlock,
@@ -43,12 +45,14 @@ class SeenPrice:
     """One asset as the makers see it, minute by minute; bounded by two minutes."""
 
     __slots__ = (
+        "_before",
         "_jump_variance",
         "_medium",
         "_slow",
         "_tail",
         "change_steps",
         "log_fast",
+        "log_now",
         "start_ns",
     )
 
@@ -56,8 +60,11 @@ class SeenPrice:
         self.start_ns = 0
         self.log_fast: list[float] = []
         """Lagged log mid of the fast market at each step of the block."""
+        self.log_now: list[float] = []
+        """Log mid itself, which nobody quoting sees: for who must know the truth (``oracle``)."""
         self.change_steps: list[int] = []
-        """Steps of the block at which it moves."""
+        """Steps of the block at which the lagged one moves."""
+        self._before: list[float] = []
         self._tail: Array | None = None
         self._jump_variance = 0.0
         self._slow: list[float] = []
@@ -75,10 +82,18 @@ class SeenPrice:
         self.change_steps = sorted({step + lag for step in [0, *moving] for lag in range(lags + 1)})
         self.start_ns = block.start_ns
         self.log_fast = seen.tolist()
+        self.log_now = path.tolist()
+        self._before = tail.tolist()
         self._tail = path[-lags:].copy()
         self._jump_variance = float(block.jump_variance[row])
         self._slow = block.slow_volatility[row].tolist()
         self._medium = block.medium_log[row].tolist()
+
+    def log_mid_at(self, step: int) -> float:
+        """Return the log mid at a step of the block, or up to 0.85 s before it (negative)."""
+        if step >= 0:
+            return self.log_now[min(step, len(self.log_now) - 1)]
+        return self._before[max(step, -len(self._before))]
 
     def variance_ahead(self, second: int, seconds: float) -> float:
         """Return the expected variance of the log price over the coming ``seconds``."""
@@ -140,6 +155,23 @@ class FairValue:
             distance += self._reference.basis[second]
         z = (self._known + self._share * distance) / self._deviation
         return min(max(z, -_CERTAIN), _CERTAIN)
+
+    def true_chance(self, at_ns: int) -> float:
+        """Return the chance of Up at a moment of the current block, or just before it.
+
+        From the price itself: without the makers' lag, their noise and their caution. It knows the
+        volatility to come and nothing of the price to come.
+        """
+        seen = self._seen
+        step = (at_ns - seen.start_ns) // STEP_NS
+        second = min(max(step, 0) // STEPS_PER_SECOND, BLOCK_SECONDS - 1)
+        self._second = seen.start_ns // NS_PER_SECOND + second
+        self._refresh(second, self._second)
+        distance = seen.log_mid_at(step) - self._log_strike
+        if not self._hourly:
+            distance += self._reference.basis[second]
+        z = (self._known + self._share * distance) / (self._deviation / self._caution)
+        return normal_cdf(min(max(z, -_CERTAIN), _CERTAIN))
 
     def _refresh(self, second: int, stamp: int) -> None:
         # Once a second: what is known of the final average and what may still happen.

@@ -33,7 +33,7 @@ from helpers.domain import (
 )
 from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
 from helpers.settings import Settings, SettingsError, load_settings
-from simulator.frame import Frame
+from simulator.delivery import Delivery
 from simulator.windows import WINDOW_SECONDS
 from simulator.wire_transport import WireTransport
 from simulator.world import World
@@ -130,10 +130,10 @@ class InProcessRun:
         self._settings = settings
         self._journal = journal
         self._watch = watch
-        self._latency_ns = {source: latencies.latency_ns(source) for source in Source}
-        self._on_the_way: list[tuple[int, int, Frame]] = []
-        self._sent = 0
-        self.transport = WireTransport(self.world, self._send)
+        self._delivery = Delivery(
+            latencies, self._deliver if watch is None else self._deliver_timed
+        )
+        self.transport = WireTransport(self.world, self._delivery.send)
 
     def begin(self) -> None:
         """Write the first row, connect, choose the fast market and send its history."""
@@ -159,7 +159,7 @@ class InProcessRun:
             self.world.advance(step_ns)
             if self._watch is not None:
                 self._watch.add("world", monotonic_seconds() - began)
-            self._deliver_until(step_ns)
+            self._delivery.deliver_until(step_ns)
             self._clock.advance_to(step_ns)
             began = monotonic_seconds()
             self.flow.engine.advance(step_ns)
@@ -171,23 +171,6 @@ class InProcessRun:
     def finish(self) -> None:
         """Let orders in flight settle and write the last row."""
         finish(self.flow, self._settings, "end of the simulation", self.world.now_ns)
-
-    def _send(self, frame: Frame) -> None:
-        self._sent += 1
-        received_ns = frame.at_ns + self._latency_ns[frame.source]
-        self._on_the_way.append((received_ns, self._sent, frame))
-
-    def _deliver_until(self, now_ns: int) -> None:
-        on_the_way = self._on_the_way
-        on_the_way.sort()
-        deliver = self._deliver if self._watch is None else self._deliver_timed
-        arrived = 0
-        for received_ns, _, frame in on_the_way:
-            if received_ns > now_ns:
-                break
-            arrived += 1
-            deliver(frame.source, frame.text, received_ns)
-        del on_the_way[:arrived]
 
     def _tell(self, event: WorkerEvent) -> None:
         self._deliver(Source.WORKER, encode_worker_event(event), event.received_ns)

@@ -189,6 +189,16 @@ class MarketModel:
                 return running.strike
         raise KeyError(slug)
 
+    def true_chance(self, slug: str, at_ns: int) -> float:
+        """Return the chance of Up in an open market at a moment that has come (``FairValue``).
+
+        Raises ``KeyError`` when it is not open.
+        """
+        for running in self._running.values():
+            if running.market.slug == slug:
+                return running.fair.true_chance(at_ns)
+        raise KeyError(slug)
+
     def candles(self, asset: Asset) -> tuple[Candle, ...]:
         """Return the perpetual's closed one-minute candles, oldest first, at most a day."""
         closed = self._assets[self._settings.assets.index(asset)].candles

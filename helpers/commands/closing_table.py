@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from helpers.commands.terminal import aligned
 from helpers.domain import MICROS, Position, from_micros
+from helpers.evaluation.comparison import Duel
+from helpers.evaluation.text import DUEL_HEADS, duel_cells
 from helpers.ledger_report import LedgerReport
 from helpers.scorecard import Scorecard
 
@@ -29,6 +32,15 @@ def closing_table(
             f"({brier.decisions} decisions in resolved markets; lower is better)"
         )
     return "\n".join(lines) + "\n"
+
+
+def shadows_table(duels: Sequence[Duel], endings: Iterable[tuple[str, str]]) -> str:
+    """Return each shadow beside the strategy that traded, on windows both saw whole."""
+    text = ""
+    if duels:
+        rows = [duel_cells(duel) for duel in duels]
+        text = "\n" + aligned(DUEL_HEADS, rows, frozenset(range(1, len(DUEL_HEADS))))
+    return text + "".join(f"{'shadow ended':<22}{name}: {why}\n" for name, why in endings)
 
 
 def dollars(micros: int) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
-from db.journal import Journal
 from helpers import supervisor
 from helpers.board import Board
 from helpers.clock import monotonic_seconds
+from helpers.commands.outlets import Outlets, RowKeeper
 from helpers.domain import (
     FEATURE_VERSION,
     NS_PER_MS,
-    Body,
     Decision,
     HoldCause,
     IntentReason,
@@ -57,34 +55,6 @@ class Flow(NamedTuple):
     strategy: Strategy
     scorecard: Scorecard
     outlets: Outlets
-
-
-class Outlets:
-    """Tells everything to several listeners in order; the journal is the first."""
-
-    def __init__(self, journal: Journal, others: Sequence[Outlet]) -> None:
-        self._journal = journal
-        self._others = tuple(others)
-
-    def write(self, at_ns: int, market: str, body: Body) -> None:
-        """Journal one thing, then tell it."""
-        self._journal.append(at_ns, market, body)
-        for other in self._others:
-            other.write(at_ns, market, body)
-
-    def commit(self) -> None:
-        """Return once the journal survives a crash of this program."""
-        self._journal.commit()
-
-    def start_sync(self) -> int:
-        """Begin to put every row so far on the disk; return the last one's number."""
-        self._journal.sync_soon()
-        return self._journal.seq
-
-    async def durable(self, ticket: int) -> None:
-        """Return once the row of that number survives a power loss."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._journal.wait_on_disk, ticket)
 
 
 class PolicySizing:
@@ -171,19 +141,22 @@ class TradingSide(Protocol):
 def build_flow(
     settings: Settings,
     mode: Mode,
-    journal: Journal,
+    journal: RowKeeper,
     *,
     allow_cold: bool,
     trading: Trading | None = None,
     keepers: Sequence[Outlet] = (),
+    strategy: Strategy | None = None,
+    narrated: bool = True,
 ) -> Flow:
     """Build every stage and connect them; on paper money unless ``trading`` says otherwise.
 
     ``keepers`` hear every row right after the journal: what they keep is durable before it is told.
+    A ``strategy`` given takes the place of the settings'; without ``narrated`` no line is logged.
 
     Raises what the strategy's model raises when it cannot be loaded.
     """
-    strategy = build_strategy(
+    strategy = strategy or build_strategy(
         settings.strategy,
         model_directory=settings.model_directory,
         seed=settings.random_seed,
@@ -202,8 +175,8 @@ def build_flow(
     )
     scorecard = Scorecard()
     describe: Describe | None = getattr(strategy, "describe", None)
-    narrator = Narrator(mode, describe)
-    outlets = Outlets(journal, (*keepers, scorecard, narrator, *trading.listeners))
+    narrators = (Narrator(mode, describe),) if narrated else ()
+    outlets = Outlets(journal, (*keepers, scorecard, *narrators, *trading.listeners))
     holds = settings.hold_to_resolution == "always" or (
         settings.hold_to_resolution == "auto" and strategy.holds_to_resolution
     )
@@ -360,6 +333,7 @@ _NOT_DECIDING: Final = (
     "embedded_postgres_directory",
     "database_detail_days",
     "record",
+    "shadow",
     "model_directory",
     "tape_directory",
     "journal_directory",

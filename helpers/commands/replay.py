@@ -14,10 +14,12 @@ from typing import Final
 from db.journal import Journal, JournalError
 from helpers import logs
 from helpers.clock import Pace, SimulatedClock, monotonic_seconds
-from helpers.commands.closing_table import closing_table
+from helpers.commands.closing_table import closing_table, shadows_table
 from helpers.commands.composition import Flow, build_flow, finish, run_started
 from helpers.commands.config import report_settings_error, warn_unknown_names
-from helpers.domain import NS_PER_SECOND, Mode, Source
+from helpers.commands.evaluating import paper_trading
+from helpers.commands.shadows import Shadows
+from helpers.domain import NS_PER_SECOND, Mode, ShadowWindow, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.tape import TapeError, TapeFaults, TapeFrame, read_tape
@@ -101,12 +103,18 @@ def _play_all(
 ) -> int:
     allow_cold = options.cold or (not options.warm and first.source_text != Source.WORKER.value)
     with Journal.open_run(settings.journal_directory, Mode.REPLAY, first.received_ns) as journal:
-        flow = build_flow(settings, Mode.REPLAY, journal, allow_cold=allow_cold)
+
+        def write_shadow(market: str, window: ShadowWindow) -> None:
+            flow.outlets.write(clock.now_ns(), market, window)
+
+        shadows = Shadows(settings, write_shadow, allow_cold=allow_cold)
+        trading = paper_trading(settings, Mode.REPLAY, shadows.listeners)
+        flow = build_flow(settings, Mode.REPLAY, journal, allow_cold=allow_cold, trading=trading)
         name = options.tape.name
         started = run_started(settings, flow.strategy, f"replay-{name}", name)
         flow.outlets.write(first.received_ns, "", started)
         began = monotonic_seconds()
-        player = Player(flow, clock, Pace(options.speed) if options.speed else None)
+        player = Player(flow, clock, Pace(options.speed) if options.speed else None, shadows)
         player.play(first)
         for frame in rest:
             player.play(frame)
@@ -114,14 +122,18 @@ def _play_all(
         seconds = monotonic_seconds() - began
         run = journal.run
     _print_closing(flow, player, faults, options.tape, seconds, run, allow_cold=allow_cold)
+    sys.stdout.write(shadows_table(shadows.duels(), shadows.endings()))
     return 0
 
 
 class Player:
     """Feeds frames to the engine, at a pace or as fast as it goes."""
 
-    def __init__(self, flow: Flow, clock: SimulatedClock, pace: Pace | None) -> None:
+    def __init__(
+        self, flow: Flow, clock: SimulatedClock, pace: Pace | None, shadows: Shadows
+    ) -> None:
         self._engine = flow.engine
+        self._shadows = shadows
         self._clock = clock
         self._pace = pace
         self.ingest = Ingest()
@@ -142,9 +154,11 @@ class Player:
         if source is None:
             self.unknown_sources += 1
             return
-        on_event = self._engine.on_event
+        on_event, hear = self._engine.on_event, self._shadows.hear
         for event in self.ingest.parse(source, frame.raw, now_ns):
             on_event(event)
+            hear(event)
+        self._shadows.catch_up()
 
 
 def _print_closing(

@@ -22,12 +22,14 @@ from db.control import ControlLog
 from db.explain_text import clean
 from db.journal_reading import last_moment_ns
 from db.projector import JournalFolder, journal_folders
-from db.queries import Connection, read_status
+from db.queries import Connection, find_shadow_windows, read_status, scope_of
 from db.query_results import Book, HoldSeen, SessionSeen, StatusRead
 from helpers.clock import RealClock
 from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer
+from helpers.commands.shadow_reading import shadow_duels
 from helpers.commands.terminal import write_out
 from helpers.domain import MICROS, NS_PER_SECOND, Message, TradingState
+from helpers.evaluation.comparison import Duel
 from helpers.settings import load_settings
 from helpers.web.figures import dollars, duration, moment, percent, price, shares, win_part
 
@@ -43,6 +45,8 @@ class StatusDocument(Message, frozen=True):
     lag_seconds: float | None
     """How far the database is behind the journal; ``None`` where that is on another machine."""
     status: StatusRead
+    shadows: tuple[Duel, ...]
+    """Each shadow beside the account itself, over all its windows."""
 
 
 def main(arguments: list[str]) -> int:
@@ -65,6 +69,7 @@ def main(arguments: list[str]) -> int:
             heartbeat_age_seconds=None if latest.book.is_demo else age,
             lag_seconds=_lag_seconds(root, latest),
             status=read,
+            shadows=shadow_duels(await find_shadow_windows(connection, scope_of(latest))),
         )
         if options.json:
             text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"

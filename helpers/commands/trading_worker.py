@@ -11,7 +11,7 @@ from typing import Final
 from db.control import ControlLog
 from db.journal import Journal
 from helpers.clock import Clock
-from helpers.commands.closing_table import closing_table
+from helpers.commands.closing_table import closing_table, shadows_table
 from helpers.commands.composition import (
     TradingSide,
     build_flow,
@@ -24,6 +24,7 @@ from helpers.commands.guards import Guards, OneTrader
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
+from helpers.commands.shadows import Shadows
 from helpers.discord import DiscordAlerts
 from helpers.domain import (
     NS_PER_SECOND,
@@ -32,6 +33,7 @@ from helpers.domain import (
     HoldCause,
     Market,
     MarketResolved,
+    ShadowWindow,
     Source,
     from_micros,
 )
@@ -92,9 +94,12 @@ class Worker:
         self._operator = OperatorControl(log, Path(journal.run).name)
         self._operator_poll_seconds = operator_poll_seconds
         self._alerts = self._new_alerts(settings)
+        self._shadows = Shadows(settings, self._write_shadow, allow_cold=allow_cold)
         trading = self._side.trading()
+        listeners = (*trading.listeners, *self._shadows.listeners)
         if self._alerts is not None:
-            trading = trading._replace(listeners=(*trading.listeners, self._alerts))
+            listeners = (*listeners, self._alerts)
+        trading = trading._replace(listeners=listeners)
         self._flow = build_flow(
             settings,
             self._mode,
@@ -171,6 +176,7 @@ class Worker:
             tasks.create_task(self._hear_operator())
             tasks.create_task(self._end_when_stopped())
             tasks.create_task(self._side.run())
+            tasks.create_task(self._shadows.run())
 
     @property
     def entries_stopped(self) -> str:
@@ -180,7 +186,8 @@ class Worker:
     def closing_table(self, title: str) -> str:
         """Return what the run came to, for people."""
         ledger = self._flow.ledger
-        return closing_table(title, ledger.report(), ledger.positions(), self._flow.scorecard)
+        table = closing_table(title, ledger.report(), ledger.positions(), self._flow.scorecard)
+        return table + shadows_table(self._shadows.duels(), self._shadows.endings())
 
     def stop(self, why: str) -> None:
         """End the run in order."""
@@ -200,6 +207,9 @@ class Worker:
 
     def _write_down(self, alert: AlertSent) -> None:
         self._flow.outlets.write(self._advance_clock(self._clock.now_ns()), "", alert)
+
+    def _write_shadow(self, market: str, window: ShadowWindow) -> None:
+        self._flow.outlets.write(self._now_ns, market, window)
 
     def _hold_for_lease(self, why: str) -> None:
         # Another worker may trade from now on (I31): whatever this one does ends something.
@@ -223,6 +233,7 @@ class Worker:
     def close(self, why: str) -> None:
         """Bring every order to its end, write the last row and close the tape."""
         now_ns = self._advance_clock(self._clock.now_ns())
+        self._shadows.catch_up()
         for position in self._flow.ledger.positions():
             self._health.warning(
                 "position_left_open",
@@ -245,6 +256,7 @@ class Worker:
             self._tape.write(now_ns, source, text)
         for event in self._ingest.parse(source, raw, now_ns):
             self._engine.on_event(event)
+            self._shadows.hear(event)
             if isinstance(event, MarketResolved) and self._feeds is not None:
                 self._feeds.directory.note_resolved(event.condition_id)
 
@@ -254,6 +266,7 @@ class Worker:
         if self._tape is not None:
             self._tape.write(self._now_ns, Source.WORKER, encode_worker_event(event))
         self._engine.on_event(event)
+        self._shadows.hear(event)
 
     def _advance_clock(self, now_ns: int) -> int:
         # Frames of two sockets can be stamped in one order and delivered in another.
@@ -265,6 +278,7 @@ class Worker:
     def move_time(self, now_ns: int) -> None:
         """Let everything due up to a moment happen."""
         self._engine.advance(self._advance_clock(now_ns))
+        self._shadows.hear(self._now_ns)
 
     async def _follow_clock(self) -> None:
         while True:

@@ -96,6 +96,7 @@ from helpers.domain.records import (
     RoundTrip,
     RunStarted,
     RunStopped,
+    ShadowWindow,
     StrikeSeen,
 )
 from helpers.domain.views import (
@@ -232,6 +233,7 @@ __all__ = [
     "RunStarted",
     "RunStopped",
     "Settled",
+    "ShadowWindow",
     "Side",
     "Size",
     "Snapshot",

@@ -92,6 +92,24 @@ class RoundTrip(Message, frozen=True):
     """Average price a share, without fees."""
 
 
+class ShadowWindow(Message, frozen=True):
+    """What a shadow strategy earned in one whole window, in books of its own: never our money."""
+
+    shadow: str
+    """The strategy's name, or its model's folder."""
+    model_id: str
+    asset: Asset
+    opens_ns: int
+    closes_ns: int
+    pnl_micros: int
+    """After fees; 0 where it did not trade."""
+    fees_micros: int
+    cost_micros: int
+    trips: int
+    wins: int
+    up_won: bool
+
+
 class LedgerConflict(Message, frozen=True):
     """The venue told something that contradicts the ledger: entries stop in that market."""
 
@@ -274,6 +292,7 @@ Body = (
     | Fill
     | Settled
     | RoundTrip
+    | ShadowWindow
     | LedgerConflict
     | Checkpoint
     | CashAdjusted

@@ -56,10 +56,10 @@ def render_report(read: ReportRead, now_ns: int) -> str:
     drawn = {chart.id for chart in charts}
     title = f"{read.scope.book.label} report"
     parts = (
-        _head(title),
+        head(title),
         _header(read, now_ns),
         _notices(read),
-        _tiles(tiles_of(read, curve, brier)),
+        tiles_html(tiles_of(read, curve, brier)),
         "<main>",
         *sections_of(read, drawn, brier, now_ns),
         "</main>",
@@ -90,7 +90,7 @@ def tiles_of(read: ReportRead, curve: Curve, brier: Brier | None) -> tuple[Tile,
             "profit after fees",
             dollars(totals.pnl_micros),
             f"{dollars(totals.fees_micros, sign=False)} of fees paid",
-            _tone(totals.pnl_micros),
+            tone_of(totals.pnl_micros),
         ),
         Tile(
             "trades",
@@ -107,7 +107,7 @@ def tiles_of(read: ReportRead, curve: Curve, brier: Brier | None) -> tuple[Tile,
             "average trade",
             dollars(average),
             f"best {dollars(totals.best_micros)}, worst {dollars(totals.worst_micros)}",
-            _tone(average),
+            tone_of(average),
         ),
         Tile("profit factor", decimal(profit_factor(totals)), "won for each dollar lost"),
         Tile("slippage", cents(slippage_micros(read)), "a share, to the best price decided on"),
@@ -131,11 +131,13 @@ def _brier_tile(brier: Brier | None) -> Tile:
     return Tile("Brier score", f"{brier.policy:.4f}", note, tone)
 
 
-def _tone(amount: float) -> str:
+def tone_of(amount: float) -> str:
+    """Return the colour of an amount: ``gain``, ``loss`` or none."""
     return "gain" if amount > 0 else "loss" if amount < 0 else ""
 
 
-def _head(title: str) -> str:
+def head(title: str) -> str:
+    """Return the beginning of a page: its policy, title and styles."""
     styles = (VENDOR / "uPlot.min.css").read_text() + (FOLDER / "report.css").read_text()
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
@@ -198,7 +200,8 @@ def _notices(read: ReportRead) -> str:
     )
 
 
-def _tiles(tiles: tuple[Tile, ...]) -> str:
+def tiles_html(tiles: tuple[Tile, ...]) -> str:
+    """Return the row of figures at the top of a page."""
     return "<section class=tiles>" + "".join(
         f'<div class="tile {tile.tone}"><h2>{escape(tile.name)}</h2>'
         f"<strong>{escape(tile.value)}</strong><span>{escape(tile.note)}</span></div>"

@@ -28,15 +28,15 @@ def sections_of(
     """Return the cards in their order; ``drawn`` are the charts that have something to show."""
     return (
         *_profit_cards(read, drawn),
-        _card(
+        card(
             "Calibration",
             _calibration_words(brier),
             _chart("calibration", drawn, "square") + calibration_table(read.calibration),
         ),
         _stack(*_safety_cards(read)),
         *_order_cards(read),
-        _card("Runs", "", sessions_table(read.sessions, now_ns), "wide"),
-        _card("Trades", f"The latest {len(read.trips):,}.", trips_table(read.trips), "wide"),
+        card("Runs", "", sessions_table(read.sessions, now_ns), "wide"),
+        card("Trades", f"The latest {len(read.trips):,}.", trips_table(read.trips), "wide"),
     )
 
 
@@ -44,7 +44,7 @@ def _profit_cards(read: ReportRead, drawn: set[str]) -> tuple[str, ...]:
     sides = (read.by_asset, read.by_outcome, read.by_asset_outcome)
     days = "by-day" in drawn
     return (
-        _card(
+        card(
             "Equity",
             "Profit after fees since the beginning of the span: <i class=accent></i> with open "
             "positions at what they would bring, <i class=muted></i> realised.",
@@ -53,17 +53,17 @@ def _profit_cards(read: ReportRead, drawn: set[str]) -> tuple[str, ...]:
             + _chart("drawdown", drawn, "low"),
             "wide",
         ),
-        _card("By day", "UTC, of the close.", _chart("by-day", drawn)) if days else "",
-        _card("By hour", "UTC, of the entry.", _chart("by-hour", drawn), "" if days else "wide"),
-        _card("By asset and side", "", _chart("by-asset-side", drawn) + performance_table(sides)),
+        card("By day", "UTC, of the close.", _chart("by-day", drawn)) if days else "",
+        card("By hour", "UTC, of the entry.", _chart("by-hour", drawn), "" if days else "wide"),
+        card("By asset and side", "", _chart("by-asset-side", drawn) + performance_table(sides)),
         _stack(
-            _card(
+            card(
                 "Entry price",
                 "Trades by the price paid for a share, fees aside: <i class=gain></i> won, "
                 "<i class=loss></i> lost.",
                 _chart("by-entry-price", drawn),
             ),
-            _card(
+            card(
                 "Time held",
                 "Trades by their length: <i class=gain></i> won, <i class=loss></i> lost.",
                 _chart("by-hold", drawn),
@@ -74,31 +74,31 @@ def _profit_cards(read: ReportRead, drawn: set[str]) -> tuple[str, ...]:
 
 def _safety_cards(read: ReportRead) -> tuple[str, ...]:
     return (
-        _card(
+        card(
             "Refusals by rule",
             "Wishes that became no order. A wish may break several rules; the first one leads.",
             refusals_table(read.refusals),
         ),
-        _card(
+        card(
             "Unexplained orders",
             "Of all time, not only of this span. Must be empty.",
             unexplained_table(read.unexplained),
             "bad" if read.unexplained else "good",
         ),
-        _card("Halts", "What held entries, newest first.", holds_table(read.holds)),
+        card("Halts", "What held entries, newest first.", holds_table(read.holds)),
     )
 
 
 def _order_cards(read: ReportRead) -> tuple[str, ...]:
     return (
-        _card(
+        card(
             "Execution: slippage and fees",
             "Slippage is what was paid beyond the best price of the decision, in cents a share; "
             "positive is worse.",
             execution_table(read.execution),
             "wide",
         ),
-        _card(
+        card(
             "Paper against live",
             "The same asset and side in both books; drift is live minus paper.",
             drift_table(read.drift),
@@ -125,8 +125,8 @@ def _calibration_words(brier: Brier | None) -> str:
     )
 
 
-def _card(title: str, about: str, content: str, classes: str = "") -> str:
-    # ``about`` is our own words, with marks for colours.
+def card(title: str, about: str, content: str, classes: str = "") -> str:
+    """Return a card; ``about`` is our own words, with marks for colours."""
     lead = f"<p class=about>{about}</p>" if about else ""
     return f'<section class="card {classes}"><h2>{escape(title)}</h2>{lead}{content}</section>'
 

@@ -7,7 +7,7 @@ import pytest
 
 from helpers.domain import Asset
 from simulator.fair_value import LAG_WEIGHTS, FairValue, SeenPrice, normal_cdf
-from simulator.fast_price import BLOCK_NS, BLOCK_STEPS, PriceBlock
+from simulator.fast_price import BLOCK_NS, BLOCK_STEPS, STEP_NS, PriceBlock
 from simulator.reference import ReferencePrices
 from simulator.windows import market_facts
 
@@ -74,3 +74,35 @@ def test_the_variance_ahead_matches_constant_volatility() -> None:
     seen = SeenPrice()
     seen.advance(block(0, np.full(BLOCK_STEPS, 100.0)), 0)
     assert seen.variance_ahead(0, 100.0) == pytest.approx(VOLATILITY**2 * 100.0)
+
+
+def test_the_truth_sees_a_move_at_once() -> None:
+    """Makers see nothing of it for 0.2 s; before the block the minute before is remembered."""
+    reference, seen = ReferencePrices(5, Asset.BTC), SeenPrice()
+    prices = np.full(BLOCK_STEPS, 100.0)
+    prices[-10:] = 100.05
+    for minute, path in enumerate((prices, np.full(BLOCK_STEPS, 100.05))):
+        moved = block(minute * BLOCK_NS, path)
+        seen.advance(moved, 0)
+        reference.advance(moved, 0)
+    market = market_facts(5, Asset.BTC, 900, 0)
+    fair = FairValue(market, 100.0 * np.exp(reference.basis[0]), seen, reference, 1.5)
+    after = fair.true_chance(BLOCK_NS)
+    assert fair.true_chance(BLOCK_NS - 10 * STEP_NS) == pytest.approx(after, abs=1e-3)
+    assert fair.true_chance(BLOCK_NS - 11 * STEP_NS) == pytest.approx(0.5, abs=1e-3)
+    assert after > 0.55
+    assert normal_cdf(fair.z_score(0)) < after
+
+
+def test_the_truth_is_without_caution() -> None:
+    """Odds as sure as they are, however careful the makers."""
+    reference, seen = ReferencePrices(5, Asset.BTC), SeenPrice()
+    quiet = block(0, np.full(BLOCK_STEPS, 100.0))
+    seen.advance(quiet, 0)
+    reference.advance(quiet, 0)
+    market = market_facts(5, Asset.BTC, 900, 0)
+    found = {
+        FairValue(market, 99.95, seen, reference, caution).true_chance(0)
+        for caution in (1.0, 1.5, 2.0)
+    }
+    assert max(found) - min(found) < 1e-12
