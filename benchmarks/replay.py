@@ -96,7 +96,7 @@ def _replay_us(folder: Path, tape: Path, facts: list[MarketOpened]) -> float:
         flow: Flow = build_flow(settings, Mode.REPLAY, journal, allow_cold=True)
         for event in facts:
             flow.engine.on_event(event)
-        player = Player(flow, clock, None)
+        player = Player(flow, clock, None, ())
         start = time.perf_counter()
         for frame in read_tape(tape):
             player.play(frame)

@@ -66,6 +66,7 @@ class Contender(Message, frozen=True):
             self.strategy if known else "rl",
             model_directory=settings.model_directory if known else Path(self.strategy),
             seed=settings.random_seed,
+            learn_interval_seconds=settings.learn_interval_seconds,
             monotonic_seconds=monotonic_seconds,
         )
 
