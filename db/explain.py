@@ -11,18 +11,21 @@ from typing import Final
 
 import msgspec
 
-from db.explain_market import MarketStory
+from db.explain_market import AlikeDecisions, MarketStory, refusal_seen
 from db.explain_position import Order
-from db.explain_report import Count, Moment, Report, RunSeen
+from db.explain_report import Count, Moment, RefusalSeen, Report, RunSeen
 from db.records import Record
 from helpers.domain import (
     Accepted,
     Approved,
+    Body,
     Decision,
     FeedGap,
     Fill,
     HaltChanged,
     MarketSeen,
+    Message,
+    Mode,
     OperatorAnswered,
     OrderUpdate,
     Refused,
@@ -47,6 +50,17 @@ LAST_DEFAULT: Final = 10
 """Entries, refusals and moments kept of each market unless asked for more."""
 
 
+class Row(Message, frozen=True):
+    """A row of a journal as the database has it, or the first one of several."""
+
+    seq: int
+    at_ns: int
+    mode: Mode
+    market: str
+    body: Body | RefusalSeen | AlikeDecisions | None
+    """``None`` where the report tells nothing of it and only counts the row."""
+
+
 class Explainer:
     """Takes rows in order, then gives the report.
 
@@ -63,6 +77,7 @@ class Explainer:
         self._last = last
         self._rows = 0
         self._last_seq = 0
+        self._last_ns = 0
         self._runs: deque[RunSeen] = deque(maxlen=RUNS_LIMIT)
         self._markets: dict[str, MarketStory] = {}
         self._markets_dropped = 0
@@ -71,30 +86,39 @@ class Explainer:
         self._moments: deque[Moment] = deque(maxlen=last)
         self._moments_total = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record | Row) -> None:
         """Take the next row."""
         self._note_run(record)
         counted = record.at_ns >= self._since_ns
-        self._rows += counted
         body = record.body
+        self._rows += body.count if isinstance(body, AlikeDecisions) else counted
         if isinstance(body, HaltChanged | FeedGap | OperatorAnswered):
             if counted:
                 self._note_moment(record, body)
         elif record.market and self._market not in ("", record.market):
-            if len(self._left_out) < MARKETS_LIMIT:
-                self._left_out[record.market] = None
+            self._leave_out(record.market)
         elif record.market:
             story = self._story(record.market)
             story.last_ns = max(story.last_ns, record.at_ns)
             if isinstance(body, Decision):  # Nine rows in ten.
                 story.decided(body)
+            elif isinstance(body, AlikeDecisions):
+                story.decided_alike(body)
+                story.last_ns = max(story.last_ns, body.last_ns)
+                self._last_ns = max(self._last_ns, body.last_ns)
             else:
                 self._add_to_market(story, record)
+
+    def leave_out(self, market: str, rows: int) -> None:
+        """Count rows, since the moment asked for, of a market that is not asked for."""
+        self._rows += rows
+        self._leave_out(market)
 
     def report(
         self, unknown_kinds: Iterable[tuple[str, int]] = (), warnings: Iterable[str] = ()
     ) -> Report:
         """Return what was learned, with what the reader met on the way."""
+        self._note_end()
         return Report(
             since_ns=self._since_ns,
             rows=self._rows,
@@ -112,11 +136,16 @@ class Explainer:
             warnings=tuple(warnings),
         )
 
-    def _note_run(self, record: Record) -> None:
+    def _leave_out(self, market: str) -> None:
+        if len(self._left_out) < MARKETS_LIMIT:
+            self._left_out[market] = None
+
+    def _note_run(self, record: Record | Row) -> None:
         body = record.body
         started = body if isinstance(body, RunStarted) else None
         # Numbers begin anew with every run; a run whose beginning was retired starts higher up.
         if not self._runs or started is not None or record.seq <= self._last_seq:
+            self._note_end()
             run = RunSeen(
                 mode=record.mode.value,
                 first_seq=record.seq,
@@ -126,13 +155,20 @@ class Explainer:
                 stopped=None,
             )
             self._runs.append(run)
+            self._last_ns = 0
         elif isinstance(body, RunStopped):
             self._runs[-1] = msgspec.structs.replace(self._runs[-1], stopped=body)
         self._last_seq = record.seq
-        if record.at_ns != self._runs[-1].last_ns:
-            self._runs[-1] = msgspec.structs.replace(self._runs[-1], last_ns=record.at_ns)
+        self._last_ns = max(self._last_ns, record.at_ns)
 
-    def _note_moment(self, record: Record, body: HaltChanged | FeedGap | OperatorAnswered) -> None:
+    def _note_end(self) -> None:
+        # Not with every row: a day's run has 700,000.
+        if self._runs:
+            self._runs[-1] = msgspec.structs.replace(self._runs[-1], last_ns=self._last_ns)
+
+    def _note_moment(
+        self, record: Record | Row, body: HaltChanged | FeedGap | OperatorAnswered
+    ) -> None:
         self._moments_total += 1
         self._moments.append(
             Moment(
@@ -153,11 +189,13 @@ class Explainer:
             story = self._markets[slug] = MarketStory(slug, self._since_ns, self._last)
         return story
 
-    def _add_to_market(self, story: MarketStory, record: Record) -> None:
+    def _add_to_market(self, story: MarketStory, record: Record | Row) -> None:
         match record.body:
             case Approved() as approved:
                 self._remember(approved.intent.intent_id, story.approved(approved))
             case Refused() | Unsized() as refusal:
+                story.refused(refusal_seen(story.slug, refusal))
+            case RefusalSeen() as refusal:
                 story.refused(refusal)
             case Accepted() | Rejected() | Unknown() as answer:
                 if (order := self._orders.get(answer.intent_id)) is not None:
@@ -187,7 +225,7 @@ class Explainer:
 
 
 def explain(
-    records: Iterable[Record], since_ns: int = 0, market: str = "", last: int = LAST_DEFAULT
+    records: Iterable[Record | Row], since_ns: int = 0, market: str = "", last: int = LAST_DEFAULT
 ) -> Report:
     """Return the report on some rows; see ``Explainer`` for the arguments."""
     explainer = Explainer(since_ns, market, last)

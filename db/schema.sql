@@ -128,9 +128,11 @@ CREATE TABLE retired_rows (
     session integer NOT NULL REFERENCES sessions,
     kind text NOT NULL,
     rows bigint NOT NULL,
+    until_ns bigint,
     PRIMARY KEY (session, kind)
 );
 COMMENT ON TABLE retired_rows IS 'Decisions and refusals that were here and grew too old.';
+COMMENT ON COLUMN retired_rows.until_ns IS 'The latest one''s moment; null: before that was kept.';
 
 -- Markets ----------------------------------------------------------------------------------------
 
