@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from db.explain_market import AlikeDecisions, MarketStory, refusal_seen
+from db.explain_market import AlikeDecisions, MarketStory, Unread, refusal_seen
 from db.explain_position import Order
 from db.explain_report import Count, Moment, RefusalSeen, Report, RunSeen
 from db.records import Record
@@ -27,6 +27,7 @@ from helpers.domain import (
     Message,
     Mode,
     OperatorAnswered,
+    OrderIntent,
     OrderUpdate,
     Refused,
     Rejected,
@@ -57,8 +58,9 @@ class Row(Message, frozen=True):
     at_ns: int
     mode: Mode
     market: str
-    body: Body | RefusalSeen | AlikeDecisions | None
-    """``None`` where the report tells nothing of it and only counts the row."""
+    body: Body | OrderIntent | RefusalSeen | AlikeDecisions | Unread | None
+    """An intent stands for its approval, which nobody but the gate makes; ``None`` for what the
+    report tells nothing of and only counts."""
 
 
 class Explainer:
@@ -91,28 +93,28 @@ class Explainer:
         self._note_run(record)
         counted = record.at_ns >= self._since_ns
         body = record.body
-        self._rows += body.count if isinstance(body, AlikeDecisions) else counted
+        last_ns = record.at_ns
+        if isinstance(body, AlikeDecisions | Unread):
+            self._rows += body.count
+            last_ns = body.last_ns
+        else:
+            self._rows += counted
+        self._last_ns = max(self._last_ns, last_ns)
         if isinstance(body, HaltChanged | FeedGap | OperatorAnswered):
             if counted:
                 self._note_moment(record, body)
         elif record.market and self._market not in ("", record.market):
-            self._leave_out(record.market)
+            if len(self._left_out) < MARKETS_LIMIT:
+                self._left_out[record.market] = None
         elif record.market:
             story = self._story(record.market)
-            story.last_ns = max(story.last_ns, record.at_ns)
+            story.last_ns = max(story.last_ns, last_ns)
             if isinstance(body, Decision):  # Nine rows in ten.
                 story.decided(body)
             elif isinstance(body, AlikeDecisions):
                 story.decided_alike(body)
-                story.last_ns = max(story.last_ns, body.last_ns)
-                self._last_ns = max(self._last_ns, body.last_ns)
             else:
                 self._add_to_market(story, record)
-
-    def leave_out(self, market: str, rows: int) -> None:
-        """Count rows, since the moment asked for, of a market that is not asked for."""
-        self._rows += rows
-        self._leave_out(market)
 
     def report(
         self, unknown_kinds: Iterable[tuple[str, int]] = (), warnings: Iterable[str] = ()
@@ -136,10 +138,6 @@ class Explainer:
             warnings=tuple(warnings),
         )
 
-    def _leave_out(self, market: str) -> None:
-        if len(self._left_out) < MARKETS_LIMIT:
-            self._left_out[market] = None
-
     def _note_run(self, record: Record | Row) -> None:
         body = record.body
         started = body if isinstance(body, RunStarted) else None
@@ -159,7 +157,6 @@ class Explainer:
         elif isinstance(body, RunStopped):
             self._runs[-1] = msgspec.structs.replace(self._runs[-1], stopped=body)
         self._last_seq = record.seq
-        self._last_ns = max(self._last_ns, record.at_ns)
 
     def _note_end(self) -> None:
         # Not with every row: a day's run has 700,000.
@@ -191,8 +188,10 @@ class Explainer:
 
     def _add_to_market(self, story: MarketStory, record: Record | Row) -> None:
         match record.body:
-            case Approved() as approved:
-                self._remember(approved.intent.intent_id, story.approved(approved))
+            case Approved(intent=intent, at_ns=at_ns):
+                self._remember(intent.intent_id, story.approved(intent, at_ns))
+            case OrderIntent() as intent:
+                self._remember(intent.intent_id, story.approved(intent, record.at_ns))
             case Refused() | Unsized() as refusal:
                 story.refused(refusal_seen(story.slug, refusal))
             case RefusalSeen() as refusal:

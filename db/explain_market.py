@@ -20,11 +20,11 @@ from db.explain_report import (
 )
 from helpers.domain import (
     Action,
-    Approved,
     Decision,
     Fill,
     MarketSeen,
     Message,
+    OrderIntent,
     Refused,
     ResolutionSeen,
     RoundTrip,
@@ -53,6 +53,14 @@ class AlikeDecisions(Message, frozen=True):
     invalid: bool
     """The state could not be decided on."""
     count: int
+    last_ns: int
+
+
+class Unread(Message, frozen=True):
+    """Rows of one market that are only counted: another market's, or too early."""
+
+    count: int
+    """Since the moment asked for."""
     last_ns: int
 
 
@@ -105,14 +113,14 @@ class MarketStory:
             counter = self._invalid if invalid else self._reasons
             _count(counter, without_numbers(reason), count)
 
-    def approved(self, approved: Approved) -> Order:
-        """Take an approval and return the order it becomes."""
-        opens = approved.intent.opens
+    def approved(self, intent: OrderIntent, at_ns: int) -> Order:
+        """Take an intent that was approved and return the order it becomes."""
+        opens = intent.opens
         position = self._round_for(opens=opens)
-        order = Order(approved, self._decision, self.strike, position)
+        order = Order(intent, at_ns, self._decision, self.strike, position)
         (position.entries if opens else position.exits).append(order)
         self._may_merge = False
-        if approved.at_ns >= self._since_ns:
+        if at_ns >= self._since_ns:
             self._entries_total += opens
             self._sent[order.outcome_of_sending] += 1
         return order

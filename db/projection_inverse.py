@@ -1,8 +1,7 @@
 """From rows of tables back to rows of a journal, as far as ``db.explain`` tells of them. Pure.
 
 The inverse of ``db.projection``. What the flow writes at one moment has that moment's row: fills,
-answers, verdicts and round trips are told at their own time. Probabilities and features come back
-as the tables keep them, with the seven digits of a ``real``. Must not: talk to a database, or fill
+answers, verdicts and round trips are told at their own time. Must not: talk to a database, or fill
 in what no table has.
 """
 
@@ -15,7 +14,7 @@ from typing import Final, TypeAlias
 import asyncpg
 
 from db.explain import Row
-from db.explain_market import AlikeDecisions, sayable
+from db.explain_market import AlikeDecisions, Unread, sayable
 from db.explain_report import RefusalSeen
 from db.query_results import RunRead
 from helpers.domain import (
@@ -23,7 +22,6 @@ from helpers.domain import (
     NO_FORECAST,
     Accepted,
     Action,
-    Approved,
     Asset,
     Body,
     Decision,
@@ -91,7 +89,7 @@ def run_rows(run: RunRead) -> list[Row]:
     return rows
 
 
-def rows_with(body_of: Callable[[Found], Body | None]) -> Maker:
+def rows_with(body_of: Callable[[Found], Body | OrderIntent | None]) -> Maker:
     """Return what makes rows with these bodies, each from columns of the same names."""
 
     def make(found: Sequence[Found], mode: Mode) -> list[Row]:
@@ -133,10 +131,21 @@ def decision_rows(found: Sequence[Found], mode: Mode) -> list[Row]:
 def alike_rows(found: Sequence[Found], mode: Mode) -> list[Row]:
     """Return decisions of ``decisions`` that were counted by what they have in common."""
     rows: list[Row] = []
-    for seq, at_ns, market, action, reason, invalid, count, last_ns in found:
-        alike = AlikeDecisions(_ACTIONS[action], reason, invalid, count, last_ns)
-        rows.append(Row(seq, at_ns, mode, market, alike))
+    for seq, at_ns, market, told, action, reason, invalid, count, last_ns in found:
+        if told:
+            alike = AlikeDecisions(_ACTIONS[action], reason, invalid, count, last_ns)
+            rows.append(Row(seq, at_ns, mode, market, alike))
+        else:
+            rows.append(Row(seq, at_ns, mode, market, Unread(count, last_ns)))
     return rows
+
+
+def unread_rows(found: Sequence[Found], mode: Mode) -> list[Row]:
+    """Return refusals of ``safety_events`` that were only counted."""
+    return [
+        Row(seq, at_ns, mode, market, Unread(count, last_ns))
+        for seq, at_ns, market, count, last_ns in found
+    ]
 
 
 def refusal_rows(found: Sequence[Found], mode: Mode) -> list[Row]:
@@ -176,14 +185,14 @@ def _rule_value(number: float | None, text: str | None) -> RuleValue:
 # --- Orders and trades ---------------------------------------------------------------------------
 
 
-def order_body(row: Found) -> Body | None:
+def order_body(row: Found) -> Body | OrderIntent | None:
     """Return a row of ``order_events``; of a signature only that it was."""
     state: str = row["state"]
     intent_id, order_id, at_ns = row["intent_id"], row["order_id"] or "", row["at_ns"]
     detail: str = row["detail"] or ""
     match state:
         case "approved":
-            return Approved(_intent(row), at_ns)
+            return _intent(row)
         case "signed":
             return None
         case "accepted":

@@ -28,9 +28,10 @@ from db.projection_inverse import (
     rows_with,
     run_rows,
     settlement_body,
+    unread_rows,
 )
 from db.queries import Connection, fetch_rows
-from db.query_results import LeftOut, RunRead, SessionSeen
+from db.query_results import RunRead, SessionSeen
 from helpers.domain import FEATURE_NAMES
 
 PAGE_ROWS: Final = 2000
@@ -46,22 +47,25 @@ SELECT seq, at_ns, market, action::text, probability_hold, probability_buy, prob
     value, model_id, reason, {_FEATURES}, cold, up_bid_micros, up_ask_micros, fast_mid,
     seconds_to_close, forecast_up
 FROM decisions
-WHERE session = $1 AND seq > $2 AND ($4::text = '' OR market = $4)
+WHERE session = $1 AND seq > $2
     AND seq IN (SELECT decision_seq FROM orders WHERE approved_session = $1)
 ORDER BY seq
 LIMIT $3
 """  # noqa: S608 - our own names
 _DECISIONS: Final = f"""
-SELECT min(seq) AS seq, min(at_ns) AS at_ns, market, action::text, reason,
-    (action = 'HOLD' AND reason <> '' AND {_INVALID}) AS invalid,
-    count(*) AS count, max(at_ns) AS last_ns
-FROM decisions d
-WHERE session = $1 AND seq > $2 AND seq <= $3
-    AND at_ns >= $4::bigint AND ($5::text = '' OR market = $5)
-    AND NOT EXISTS (
+SELECT min(seq) AS seq, min(at_ns), market, told, CASE WHEN told THEN action::text END AS action,
+    CASE WHEN told THEN reason END AS reason, told AND invalid AS invalid,
+    count(*) FILTER (WHERE at_ns >= $4), max(at_ns)
+FROM (
+    SELECT seq, at_ns, market, action, reason,
+        at_ns >= $4::bigint AND ($5::text = '' OR market = $5) AS told,
+        action = 'HOLD' AND reason <> '' AND {_INVALID} AS invalid
+    FROM decisions d
+    WHERE session = $1 AND seq > $2 AND seq <= $3 AND NOT EXISTS (
         SELECT FROM orders o WHERE o.approved_session = $1 AND o.decision_seq = d.seq
     )
-GROUP BY market, action, reason, invalid
+) AS untraded
+GROUP BY market, told, 5, 6, 7
 ORDER BY seq
 """  # noqa: S608 - our own names
 _REFUSALS: Final = """
@@ -76,6 +80,14 @@ WHERE session = $1 AND seq IN (
     LIMIT $3
 )
 ORDER BY seq, item
+"""
+_UNREAD_REFUSALS: Final = """
+SELECT min(seq) AS seq, min(at_ns), market, count(*) FILTER (WHERE at_ns >= $4::bigint), max(at_ns)
+FROM safety_events
+WHERE session = $1 AND seq > $2 AND seq <= $3 AND item = 0
+    AND (at_ns < $4 OR ($5::text <> '' AND market <> $5))
+GROUP BY market
+ORDER BY seq
 """
 _ORDERS: Final = """
 SELECT e.seq, e.at_ns, e.market, e.state::text, e.intent_id, e.order_id, e.detail, e.missed,
@@ -177,8 +189,9 @@ class Part(NamedTuple):
 
 PARTS: Final = (
     Part(_DECISIONS, alike_rows, ("since_ns", "market"), by_spans=True),
-    Part(_TRADED, decision_rows, ("market",)),
+    Part(_TRADED, decision_rows),
     Part(_REFUSALS, refusal_rows, ("since_ns", "market")),
+    Part(_UNREAD_REFUSALS, unread_rows, ("since_ns", "market"), by_spans=True),
     Part(_ORDERS, rows_with(order_body), ("account",)),
     Part(_FILLS, rows_with(fill_body), ("account",)),
     Part(_POSITIONS, rows_with(position_body)),
@@ -205,17 +218,6 @@ WHERE s.account = $1 AND s.session <= $2
     AND (s.session = $2 OR ($3 > 0 AND s.heartbeat_ns >= $3))
 ORDER BY s.session
 """
-_OTHERS: Final = """
-SELECT market, sum(rows)::bigint AS rows FROM (
-    SELECT market, count(*) FILTER (WHERE at_ns >= $3) AS rows, min(seq) AS first_seq
-    FROM decisions WHERE session = $1 AND market <> $2 GROUP BY market
-    UNION ALL
-    SELECT market, count(*) FILTER (WHERE at_ns >= $3), min(seq)
-    FROM safety_events WHERE session = $1 AND market <> $2 AND item = 0 GROUP BY market
-) AS counted
-GROUP BY market
-ORDER BY min(first_seq)
-"""
 
 
 async def find_runs(
@@ -223,13 +225,6 @@ async def find_runs(
 ) -> tuple[RunRead, ...]:
     """Return a run and those of its account before it that reach a moment; 0 for itself only."""
     return await fetch_rows(connection, RunRead, _RUNS, latest.account, latest.session, since_ns)
-
-
-async def count_others(
-    connection: Connection, run: RunRead, since_ns: int, market: str
-) -> tuple[LeftOut, ...]:
-    """Return what ``read_rows`` leaves out when it is asked for one market."""
-    return await fetch_rows(connection, LeftOut, _OTHERS, run.session, market, since_ns)
 
 
 async def read_rows(
@@ -243,9 +238,8 @@ async def read_rows(
 ) -> AsyncIterator[list[Row]]:
     """Yield a run's rows in order, some at a time; of decisions that are alike the first one.
 
-    Decisions and refusals are those since a moment and of one market, where either is given, with
-    the decisions that became orders: an order of before may still be a position. Of every other
-    kind all rows are yielded.
+    Decisions and refusals of before a moment and of other markets than one, where either is given,
+    are only counted, except for what orders were made of: one of before may still be a position.
     """
     values = {"account": run.account, "since_ns": since_ns, "market": market}
     streams = [

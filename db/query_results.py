@@ -371,11 +371,3 @@ class RunRead(Message, frozen=True):
     rows_retired: int
     """Decisions and refusals that grew too old, where they may be of the time asked for."""
     damage: str
-
-
-class LeftOut(Message, frozen=True):
-    """A market that was not asked for."""
-
-    market: str
-    rows: int
-    """Decisions and refusals since the moment asked for."""

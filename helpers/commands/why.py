@@ -12,7 +12,7 @@ damaged (what lies before the damage is still told); 78 settings.
 ``--json`` prints one document; its keys are the fields of ``db.explain_report.Report``:
 ``since_ns``, ``rows``, ``runs``, ``markets`` (each with ``actions``, ``reasons``, ``invalid``,
 ``entries``, ``refusals``, ...), ``moments``, ``warnings``. Keys are stable: some may be added, none
-goes. Probabilities and features have seven digits from the database, all of them from a journal.
+goes.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from db.journal import JournalFaults
 from db.journal_folder import journal_identity
 from db.journal_reading import list_segments
 from db.queries import Connection, find_latest, hold_still
-from db.queries_why import count_others, find_runs, read_rows
+from db.queries_why import find_runs, read_rows
 from db.query_results import Book, RunRead
 from helpers.commands.database_reading import (
     NoDatabaseError,
@@ -84,8 +84,6 @@ class _Reading:
         async for rows in read_rows(self._connection, run, self._since_ns, self._market):
             for row in rows:
                 self._explainer.add(row)
-        if self._market:
-            await self._count_others(run)
         self._warnings += missing(run)
         if run.rows_unknown:
             kinds = self._faults.unknown_kinds
@@ -97,11 +95,6 @@ class _Reading:
         warnings = (*torn_warnings(self._faults), *self._warnings)
         report = self._explainer.report(self._faults.unknown_kinds.items(), warnings)
         return Answer(report, self._damaged)
-
-    async def _count_others(self, run: RunRead) -> None:
-        others = await count_others(self._connection, run, self._since_ns, self._market)
-        for other in others:
-            self._explainer.leave_out(other.market, other.rows)
 
     def _note_damage(self, damage: str) -> None:
         if damage:
