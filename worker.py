@@ -18,7 +18,7 @@ VERBS = {
     "status": "say what the latest run is and does",
     "trades": "show round trips",
     "report": "write one HTML file: profit, execution, refusals, calibration, paper against live",
-    "why": "explain entries and refusals from the journal",
+    "why": "explain entries and refusals",
     "halt": "no entries from now on, exits go on; a running worker obeys within a second",
     "resume": "end a halt, after showing what stands",
     "flatten": "close every position now, asking first; entries are halted",

@@ -11,19 +11,23 @@ from typing import Final
 
 import msgspec
 
-from db.explain_market import MarketStory
+from db.explain_market import AlikeDecisions, MarketStory, Unread, refusal_seen
 from db.explain_position import Order
-from db.explain_report import Count, Moment, Report, RunSeen
+from db.explain_report import Count, Moment, RefusalSeen, Report, RunSeen
 from db.records import Record
 from helpers.domain import (
     Accepted,
     Approved,
+    Body,
     Decision,
     FeedGap,
     Fill,
     HaltChanged,
     MarketSeen,
+    Message,
+    Mode,
     OperatorAnswered,
+    OrderIntent,
     OrderUpdate,
     Refused,
     Rejected,
@@ -47,6 +51,18 @@ LAST_DEFAULT: Final = 10
 """Entries, refusals and moments kept of each market unless asked for more."""
 
 
+class Row(Message, frozen=True):
+    """A row of a journal as the database has it, or the first one of several."""
+
+    seq: int
+    at_ns: int
+    mode: Mode
+    market: str
+    body: Body | OrderIntent | RefusalSeen | AlikeDecisions | Unread | None
+    """An intent stands for its approval, which nobody but the gate makes; ``None`` for what the
+    report tells nothing of and only counts."""
+
+
 class Explainer:
     """Takes rows in order, then gives the report.
 
@@ -63,6 +79,7 @@ class Explainer:
         self._last = last
         self._rows = 0
         self._last_seq = 0
+        self._last_ns = 0
         self._runs: deque[RunSeen] = deque(maxlen=RUNS_LIMIT)
         self._markets: dict[str, MarketStory] = {}
         self._markets_dropped = 0
@@ -71,12 +88,18 @@ class Explainer:
         self._moments: deque[Moment] = deque(maxlen=last)
         self._moments_total = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record | Row) -> None:
         """Take the next row."""
         self._note_run(record)
         counted = record.at_ns >= self._since_ns
-        self._rows += counted
         body = record.body
+        last_ns = record.at_ns
+        if isinstance(body, AlikeDecisions | Unread):
+            self._rows += body.count
+            last_ns = body.last_ns
+        else:
+            self._rows += counted
+        self._last_ns = max(self._last_ns, last_ns)
         if isinstance(body, HaltChanged | FeedGap | OperatorAnswered):
             if counted:
                 self._note_moment(record, body)
@@ -85,9 +108,11 @@ class Explainer:
                 self._left_out[record.market] = None
         elif record.market:
             story = self._story(record.market)
-            story.last_ns = max(story.last_ns, record.at_ns)
+            story.last_ns = max(story.last_ns, last_ns)
             if isinstance(body, Decision):  # Nine rows in ten.
                 story.decided(body)
+            elif isinstance(body, AlikeDecisions):
+                story.decided_alike(body)
             else:
                 self._add_to_market(story, record)
 
@@ -95,6 +120,7 @@ class Explainer:
         self, unknown_kinds: Iterable[tuple[str, int]] = (), warnings: Iterable[str] = ()
     ) -> Report:
         """Return what was learned, with what the reader met on the way."""
+        self._note_end()
         return Report(
             since_ns=self._since_ns,
             rows=self._rows,
@@ -112,11 +138,12 @@ class Explainer:
             warnings=tuple(warnings),
         )
 
-    def _note_run(self, record: Record) -> None:
+    def _note_run(self, record: Record | Row) -> None:
         body = record.body
         started = body if isinstance(body, RunStarted) else None
         # Numbers begin anew with every run; a run whose beginning was retired starts higher up.
         if not self._runs or started is not None or record.seq <= self._last_seq:
+            self._note_end()
             run = RunSeen(
                 mode=record.mode.value,
                 first_seq=record.seq,
@@ -126,13 +153,19 @@ class Explainer:
                 stopped=None,
             )
             self._runs.append(run)
+            self._last_ns = 0
         elif isinstance(body, RunStopped):
             self._runs[-1] = msgspec.structs.replace(self._runs[-1], stopped=body)
         self._last_seq = record.seq
-        if record.at_ns != self._runs[-1].last_ns:
-            self._runs[-1] = msgspec.structs.replace(self._runs[-1], last_ns=record.at_ns)
 
-    def _note_moment(self, record: Record, body: HaltChanged | FeedGap | OperatorAnswered) -> None:
+    def _note_end(self) -> None:
+        # Not with every row: a day's run has 700,000.
+        if self._runs:
+            self._runs[-1] = msgspec.structs.replace(self._runs[-1], last_ns=self._last_ns)
+
+    def _note_moment(
+        self, record: Record | Row, body: HaltChanged | FeedGap | OperatorAnswered
+    ) -> None:
         self._moments_total += 1
         self._moments.append(
             Moment(
@@ -153,11 +186,15 @@ class Explainer:
             story = self._markets[slug] = MarketStory(slug, self._since_ns, self._last)
         return story
 
-    def _add_to_market(self, story: MarketStory, record: Record) -> None:
+    def _add_to_market(self, story: MarketStory, record: Record | Row) -> None:
         match record.body:
-            case Approved() as approved:
-                self._remember(approved.intent.intent_id, story.approved(approved))
+            case Approved(intent=intent, at_ns=at_ns):
+                self._remember(intent.intent_id, story.approved(intent, at_ns))
+            case OrderIntent() as intent:
+                self._remember(intent.intent_id, story.approved(intent, record.at_ns))
             case Refused() | Unsized() as refusal:
+                story.refused(refusal_seen(story.slug, refusal))
+            case RefusalSeen() as refusal:
                 story.refused(refusal)
             case Accepted() | Rejected() | Unknown() as answer:
                 if (order := self._orders.get(answer.intent_id)) is not None:
@@ -187,7 +224,7 @@ class Explainer:
 
 
 def explain(
-    records: Iterable[Record], since_ns: int = 0, market: str = "", last: int = LAST_DEFAULT
+    records: Iterable[Record | Row], since_ns: int = 0, market: str = "", last: int = LAST_DEFAULT
 ) -> Report:
     """Return the report on some rows; see ``Explainer`` for the arguments."""
     explainer = Explainer(since_ns, market, last)

@@ -20,10 +20,11 @@ from db.explain_report import (
 )
 from helpers.domain import (
     Action,
-    Approved,
     Decision,
     Fill,
     MarketSeen,
+    Message,
+    OrderIntent,
     Refused,
     ResolutionSeen,
     RoundTrip,
@@ -42,6 +43,25 @@ ROUNDS_BEYOND: Final = 16
 """Positions kept beyond those shown, so that a late settlement still finds its own."""
 NOT_FINITE: Final = {"inf": "infinite", "-inf": "-infinite", "nan": "not a number"}
 _NUMBER: Final = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\w)")
+
+
+class AlikeDecisions(Message, frozen=True):
+    """Decisions of one market that are counted alike, none of which an order was made of."""
+
+    action: Action
+    reason: str
+    invalid: bool
+    """The state could not be decided on."""
+    count: int
+    last_ns: int
+
+
+class Unread(Message, frozen=True):
+    """Rows of one market that are only counted: another market's, or too early."""
+
+    count: int
+    """Since the moment asked for."""
+    last_ns: int
 
 
 class MarketStory:
@@ -75,25 +95,32 @@ class MarketStory:
     def decided(self, decision: Decision) -> None:
         """Take a decision."""
         self._decision = decision
-        if decision.at_ns < self._since_ns:
-            return
-        # A state that could not be seen is all zeros and says why; a valid one knows the time.
-        if decision.action is Action.HOLD and decision.reason and not any(decision.features):
-            self._actions["INVALID"] += 1
-            _count(self._invalid, without_numbers(decision.reason))
-            return
-        self._actions[decision.action.name] += 1
-        if decision.reason:
-            _count(self._reasons, without_numbers(decision.reason))
+        if decision.at_ns >= self._since_ns:
+            # A state that could not be seen is all zeros and says why; a valid one knows the time.
+            held = decision.action is Action.HOLD and decision.reason
+            invalid = bool(held) and not any(decision.features)
+            self._count_decisions(decision.action, decision.reason, invalid, 1)
 
-    def approved(self, approved: Approved) -> Order:
-        """Take an approval and return the order it becomes."""
-        opens = approved.intent.opens
+    def decided_alike(self, decisions: AlikeDecisions) -> None:
+        """Take decisions, all since the moment asked for, that need no more than to be counted."""
+        self._count_decisions(
+            decisions.action, decisions.reason, decisions.invalid, decisions.count
+        )
+
+    def _count_decisions(self, action: Action, reason: str, invalid: bool, count: int) -> None:
+        self._actions["INVALID" if invalid else action.name] += count
+        if reason:
+            counter = self._invalid if invalid else self._reasons
+            _count(counter, without_numbers(reason), count)
+
+    def approved(self, intent: OrderIntent, at_ns: int) -> Order:
+        """Take an intent that was approved and return the order it becomes."""
+        opens = intent.opens
         position = self._round_for(opens=opens)
-        order = Order(approved, self._decision, self.strike, position)
+        order = Order(intent, at_ns, self._decision, self.strike, position)
         (position.entries if opens else position.exits).append(order)
         self._may_merge = False
-        if approved.at_ns >= self._since_ns:
+        if at_ns >= self._since_ns:
             self._entries_total += opens
             self._sent[order.outcome_of_sending] += 1
         return order
@@ -128,11 +155,10 @@ class MarketStory:
         """Take the ledger's own word on a finished position."""
         self._round_for(opens=False).closed = closed
 
-    def refused(self, refusal: Refused | Unsized) -> None:
-        """Take a refusal, merged with the one before when it is the same again."""
-        if refusal.at_ns < self._since_ns:
+    def refused(self, row: RefusalSeen) -> None:
+        """Take one refusal, merged with the one before when it is the same again."""
+        if row.last_ns < self._since_ns:
             return
-        row = _refusal_row(self.slug, refusal)
         _count(self._rules, row.rule)
         before = self._refusals[-1] if self._may_merge else None
         if before is not None and _same_refusal(before, row):
@@ -204,17 +230,18 @@ def without_numbers(reason: str) -> str:
     return _NUMBER.sub("#", reason)
 
 
-def _count(counter: Counter[str], name: str) -> None:
+def _count(counter: Counter[str], name: str, count: int = 1) -> None:
     if name not in counter and len(counter) >= REASONS_LIMIT:
         name = "(others)"
-    counter[name] += 1
+    counter[name] += count
 
 
 def _counts(counter: Counter[str]) -> tuple[Count, ...]:
     return tuple(Count(name=name, count=count) for name, count in counter.most_common() if count)
 
 
-def _refusal_row(market: str, refusal: Refused | Unsized) -> RefusalSeen:
+def refusal_seen(market: str, refusal: Refused | Unsized) -> RefusalSeen:
+    """Return a refusal as it is told, before it is merged with others."""
     if isinstance(refusal, Refused):
         wish, stage, opens = refusal.intent, "gate", refusal.intent.opens
         first, also = refusal.failures[0], tuple(f.rule for f in refusal.failures[1:])
@@ -232,15 +259,18 @@ def _refusal_row(market: str, refusal: Refused | Unsized) -> RefusalSeen:
         first_ns=refusal.at_ns,
         last_ns=refusal.at_ns,
         count=1,
-        limit=_sayable(first.limit),
-        found_first=_sayable(first.found),
-        found=_sayable(first.found),
+        limit=sayable(first.limit),
+        found_first=sayable(first.found),
+        found=sayable(first.found),
         also=also,
     )
 
 
-def _sayable(found: RuleValue) -> RuleValue:
-    # JSON has no infinity, and an age is infinite when there was no message at all.
+def sayable(found: RuleValue) -> RuleValue:
+    """Return what a rule found as JSON can say it.
+
+    That has no infinity, and an age is infinite when there was no message at all.
+    """
     return found if isinstance(found, str) or math.isfinite(found) else NOT_FINITE[str(found)]
 
 

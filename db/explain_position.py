@@ -12,7 +12,6 @@ from db.explain_report import DecisionSeen, EntrySeen, FeatureSeen, FillSeen, Or
 from helpers.domain import (
     FEATURE_NAMES,
     MICROS,
-    Approved,
     Decision,
     Fill,
     FillStatus,
@@ -35,13 +34,14 @@ class Order:
 
     def __init__(
         self,
-        approved: Approved,
+        intent: OrderIntent,
+        at_ns: int,
         decision: Decision | None,
         strike: StrikeSeen | None,
         position: Round,
     ) -> None:
-        self.intent: OrderIntent = approved.intent
-        self.at_ns = approved.at_ns
+        self.intent = intent
+        self.at_ns = at_ns
         self.decision = decision
         self.strike = strike
         """As it was known then; a better one may have come since."""

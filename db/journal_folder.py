@@ -105,6 +105,13 @@ def _remove_if_empty(run: Path) -> None:
             run.rmdir()
 
 
+def began_ns(run: Path) -> int:
+    """Return when a run began by the system's clock, which a demo's or a replay's own is not."""
+    mark = run / WRITER_LOCK
+    # Made with the run and never written to.
+    return (mark if mark.exists() else run).stat().st_mtime_ns
+
+
 def journal_identity(folder: Path) -> UUID:
     """Return what names a journal folder for ever, wherever it is moved; made when first asked."""
     path = folder / IDENTITY_FILE

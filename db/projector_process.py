@@ -14,7 +14,7 @@ import enum
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -26,7 +26,7 @@ from db.embedded import EmbeddedUnavailableError, serve
 from db.migrate import MigrationError, migrate, pending
 from db.projector import JournalFolder, Projector, Step
 from db.retention import retire_batch
-from helpers.clock import RealClock, pause_seconds, system_seconds
+from helpers.clock import RealClock, pause_seconds, system_seconds, wait_seconds
 from helpers.domain import NS_PER_SECOND, Message
 
 EXIT_UNAVAILABLE: Final = 69
@@ -83,17 +83,22 @@ class Told(Message, frozen=True):
 
 
 Tell = Callable[[ProjectorState, str], None]
+Wait = Callable[[asyncio.Event, float], Awaitable[None]]
+"""Waits for an event, for so many seconds at most."""
 
 
 class Follower:
     """Carries over what is written until told to drain, through every absence of the server."""
 
-    def __init__(self, order: Order, url: str, drain: asyncio.Event, tell: Tell) -> None:
-        """Take the address to write to, and who hears of what happens."""
+    def __init__(
+        self, order: Order, url: str, drain: asyncio.Event, tell: Tell, wait: Wait
+    ) -> None:
+        """Take the address to write to, who hears of what happens, and how time passes."""
         self._order = order
         self._url = url
         self._drain = drain
         self._tell = tell
+        self._wait = wait
         self._database = Database(url, name=NAME)
         self._projector: Projector | None = None
         self._failures = 0
@@ -118,7 +123,7 @@ class Follower:
                     if not more:
                         if self._drain.is_set():
                             return
-                        await self._wait(POLL_SECONDS)
+                        await self._wait(self._drain, POLL_SECONDS)
         finally:
             await self._database.close()
 
@@ -160,14 +165,7 @@ class Follower:
         if self._drain.is_set():
             await asyncio.sleep(min(wait, POLL_SECONDS))
         else:
-            await self._wait(wait)
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._drain.wait()
-        except TimeoutError:
-            return
+            await self._wait(self._drain, wait)
 
     def _say(self, state: ProjectorState, detail: str) -> None:
         # Once for every change: an hour's absence is one line.
@@ -184,14 +182,14 @@ class Follower:
             self._tell(ProjectorState.FAULT, f"{step.run}: {step.fault}")
 
 
-async def project(order: Order, drain: asyncio.Event, tell: Tell) -> int:
+async def project(order: Order, drain: asyncio.Event, tell: Tell, wait: Wait = wait_seconds) -> int:
     """Carry over until drained; return the exit code."""
     try:
         if order.url:
-            await Follower(order, order.url, drain, tell).run()
+            await Follower(order, order.url, drain, tell, wait).run()
         else:
             async with serve(Path(order.embedded_directory)) as url:
-                await Follower(order, url, drain, tell).run()
+                await Follower(order, url, drain, tell, wait).run()
     except EmbeddedUnavailableError as error:
         tell(ProjectorState.NO_SERVER, str(error))
         return EXIT_UNAVAILABLE

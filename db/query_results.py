@@ -355,3 +355,42 @@ class ReportRead(Message, frozen=True):
     holds: tuple[HoldSeen, ...]
     trips: tuple[Trip, ...]
     """The latest ones, newest first."""
+
+
+class RunRead(Message, frozen=True):
+    """One run as the database has it: its first and last row, and what is missing."""
+
+    session: int
+    account: int
+    key: str
+    """Of the run on the disk it was written to."""
+    mode: Mode
+    run: str
+    heartbeat_ns: int | None
+    strategy: str | None
+    model_id: str | None
+    feature_version: str | None
+    settings_digest: str | None
+    build_id: str | None
+    tape: str | None
+    started_seq: int | None
+    started_ns: int | None
+    stopped_seq: int | None
+    stopped_ns: int | None
+    stop_reason: str | None
+    trades: int | None
+    pnl_micros: int | None
+    fees_micros: int | None
+    decisions: int | None
+    refusals: int | None
+    seq: int
+    """Of its last row here."""
+    rows_lost: int
+    """Retired from the journal before they were carried over."""
+    rows_unknown: int
+    """Of kinds that only a newer build knows."""
+    rows_refused: int
+    """That no table took."""
+    rows_retired: int
+    """Decisions and refusals that grew too old, where they may be of the time asked for."""
+    damage: str

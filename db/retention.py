@@ -1,7 +1,8 @@
 """Removes decisions and refusals that are too old; whatever was traded stays explained for ever.
 
-How many were removed is kept, so that rows can still be counted against the journal's. Must not:
-remove a decision that an order was made of, or anything about money.
+How many were removed is kept, so that rows can still be counted against the journal's, and up to
+which moment, so that who asks about later ones knows that all of them are here. Must not: remove a
+decision that an order was made of, or anything about money.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ WHERE CASE WHEN book IN ('paper', 'live')
 ORDER BY session
 """
 _NOTE: Final = """
-INSERT INTO retired_rows (session, kind, rows)
-SELECT $1, kind, count(*) FROM gone WHERE leads GROUP BY kind
-ON CONFLICT (session, kind) DO UPDATE SET rows = retired_rows.rows + EXCLUDED.rows
+INSERT INTO retired_rows (session, kind, rows, until_ns)
+SELECT $1, kind, count(*), max(at_ns) FROM gone WHERE leads GROUP BY kind
+ON CONFLICT (session, kind) DO UPDATE SET
+    rows = retired_rows.rows + EXCLUDED.rows,
+    until_ns = greatest(retired_rows.until_ns, EXCLUDED.until_ns)
 """
 _RETIRE_DECISIONS: Final = f"""
 WITH gone AS (
@@ -54,7 +57,7 @@ WITH gone AS (
         )
         LIMIT $3
     )
-    RETURNING 'decision' AS kind, true AS leads
+    RETURNING 'decision' AS kind, true AS leads, at_ns
 ), noted AS ({_NOTE})
 SELECT count(*) FROM gone
 """  # noqa: S608 - our own words
@@ -63,7 +66,7 @@ WITH gone AS (
     DELETE FROM safety_events WHERE session = $1 AND seq IN (
         SELECT seq FROM safety_events WHERE session = $1 AND at_ns < $2 AND item = 0 LIMIT $3
     )
-    RETURNING kind::text AS kind, item = 0 AS leads
+    RETURNING kind::text AS kind, item = 0 AS leads, at_ns
 ), noted AS ({_NOTE})
 SELECT count(*) FROM gone
 """  # noqa: S608 - our own words

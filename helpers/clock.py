@@ -76,6 +76,15 @@ def pause_seconds(seconds: float) -> None:
     time.sleep(seconds)
 
 
+async def wait_seconds(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, for so many seconds at most."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
 class Pace:
     """Lets recorded moments come at a multiple of real time; what is late is not waited for."""
 

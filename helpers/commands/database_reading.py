@@ -1,11 +1,11 @@
-"""What `status`, `trades` and `report` share: the database, caught up with the journals.
+"""What `status`, `trades`, `report` and `why` share: the database, caught up with the journals.
 
 While no worker runs they start the embedded server for themselves. Must not: show a database that
 is behind the journals on this disk without saying so.
 
-Exit codes of the three: 0 answered; 2 usage, or nothing has run yet; 65 the database's schema is
-not this build's; 69 no database can be used; 70 the journals cannot be read, or the answer not be
-written; 78 settings.
+Exit codes of all but `why`: 0 answered; 2 usage, or nothing has run yet; 65 the database's schema
+is not this build's; 69 no database can be used; 70 the journals cannot be read, or the answer not
+be written; 78 settings.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from db.connection import Database, DatabaseUnavailableError, connect
@@ -22,7 +23,7 @@ from db.embedded import EmbeddedUnavailableError, serve
 from db.explain_text import clean
 from db.journal_format import JournalError
 from db.migrate import EXIT_REFUSED, MigrationError, migrate, pending
-from db.projector import Projector, journal_folders
+from db.projector import JournalFolder, Projector, journal_folders
 from db.queries import Connection, find_latest, hold_still
 from db.query_results import Book, SessionSeen
 from helpers.clock import monotonic_seconds
@@ -81,7 +82,7 @@ def answer(verb: str, options: argparse.Namespace, question: Question) -> int:
     except NoDatabaseError as error:
         sys.stderr.write(
             f"worker.py {verb}: {clean(str(error))}\n"
-            "`worker.py why` needs no database: it reads the journals themselves\n"
+            "`worker.py why` needs no database: without one it reads the journals themselves\n"
         )
         return error.exit_code
     except (JournalError, OSError) as error:
@@ -101,12 +102,27 @@ async def _answer(
                     return await question(connection, latest)
         except DatabaseUnavailableError as error:
             raise NoDatabaseError(f"the database went away: {error}") from error
-    one = books[0].label if len(books) == 1 else "demo" if books[0].is_demo else ""
-    sys.stderr.write(
-        f"worker.py {verb}: no {f'{one} ' if one else ''}run is in the database or in "
-        f"{settings.journal_directory}: nothing has run yet\n"
-    )
+    sys.stderr.write(f"worker.py {verb}: {nothing_has_run(settings, books)}\n")
     return EXIT_USAGE
+
+
+def nothing_has_run(settings: Settings, books: tuple[Book, ...]) -> str:
+    """Return the words for books without a run."""
+    one = books[0].label if len(books) == 1 else "demo" if books[0].is_demo else ""
+    return (
+        f"no {f'{one} ' if one else ''}run is in the database or in "
+        f"{settings.journal_directory.resolve()}: nothing has run yet"
+    )
+
+
+def book_of(folder: JournalFolder, mode: Mode) -> Book:
+    """Return the book of a folder's runs of a mode; raises ``ValueError`` for replays."""
+    return Book(f"demo_{mode.value}" if folder.demo else mode.value)
+
+
+def folder_of(root: Path, book: Book) -> Path:
+    """Return the folder on this disk where runs of a book are."""
+    return root / f"demo-{book.mode.value}" if book.is_demo else root
 
 
 @contextlib.asynccontextmanager

@@ -21,11 +21,10 @@ from msgspec.structs import replace
 from db.control import ControlLog
 from db.explain_text import clean
 from db.journal_reading import last_moment_ns
-from db.projector import JournalFolder, journal_folders
 from db.queries import Connection, find_shadow_windows, read_status, scope_of
 from db.query_results import Book, HoldSeen, SessionSeen, StatusRead
 from helpers.clock import RealClock
-from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer
+from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer, folder_of
 from helpers.commands.shadow_reading import shadow_duels
 from helpers.commands.terminal import write_out
 from helpers.domain import MICROS, NS_PER_SECOND, Message, TradingState
@@ -88,7 +87,7 @@ def with_halts_on_disk(read: StatusRead, root: Path) -> StatusRead:
     a resume neither. Raises ``JournalError``.
     """
     book = read.session.book
-    folder = next(f.path for f in journal_folders(root) if _is_of(f, book))
+    folder = folder_of(root, book)
     if not (folder / read.session.run).is_dir():
         return read  # of another machine, whose log is there
     standing = ControlLog(folder, book.mode).read().at_a_start
@@ -99,14 +98,9 @@ def with_halts_on_disk(read: StatusRead, root: Path) -> StatusRead:
     return replace(read, holds=(*held, *passing))
 
 
-def _is_of(folder: JournalFolder, book: Book) -> bool:
-    own = folder.path.name == f"demo-{book.mode.value}"
-    return folder.demo is book.is_demo and (own or not folder.demo)
-
-
 def _lag_seconds(root: Path, latest: SessionSeen) -> float | None:
-    folder = next(f.path for f in journal_folders(root) if _is_of(f, latest.book))
-    written_ns = last_moment_ns(folder / latest.run) if (folder / latest.run).is_dir() else None
+    run = folder_of(root, latest.book) / latest.run
+    written_ns = last_moment_ns(run) if run.is_dir() else None
     if written_ns is None:
         return None
     return max(0.0, (written_ns - latest.heartbeat_ns) / NS_PER_SECOND)

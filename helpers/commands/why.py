@@ -1,8 +1,12 @@
-"""``worker.py why``: says from the journal what was traded and refused, and why.
+"""``worker.py why``: says what was traded and refused, and why.
 
-Must not: trade, or write anything. Works while a worker runs, and on the journal of a dead one.
+From the database, of the latest run of a book, like ``status``; from the journal files themselves
+with ``--journal``, where no database can be used (told in one line), and for a replay, which is in
+no database: without ``--mode`` and ``--demo`` that is explained when nothing on this disk was begun
+after it. Must not: trade, or write to a journal. Works while a worker runs, and on what a dead one
+left.
 
-Exit codes: 0 answered; 2 usage, no journal found, or a market that is not in it; 70 the journal is
+Exit codes: 0 answered; 2 usage, nothing has run, or a market that is not there; 70 the journal is
 damaged (what lies before the damage is still told); 78 settings.
 
 ``--json`` prints one document; its keys are the fields of ``db.explain_report.Report``:
@@ -14,6 +18,7 @@ goes.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import difflib
 import sys
 from pathlib import Path
@@ -21,26 +26,31 @@ from typing import Final
 
 import msgspec
 
-from db.explain import LAST_DEFAULT, Explainer
+from db.explain import LAST_DEFAULT
 from db.explain_report import Report
 from db.explain_text import clean, report_lines
-from db.journal import (
-    JournalDamagedError,
-    JournalError,
-    JournalFaults,
-    latest_run,
-    list_runs,
-    read_journal,
-)
-from db.journal_reading import last_moment_ns, list_segments
+from db.journal_format import JournalError
 from helpers.commands.config import report_settings_error
-from helpers.commands.spans import EXPECTED, parse_moment_ns
+from helpers.commands.database_reading import (
+    NoDatabaseError,
+    add_book_options,
+    chosen_books,
+    nothing_has_run,
+)
+from helpers.commands.spans import EXPECTED
 from helpers.commands.terminal import write_out
+from helpers.commands.why_database import explain_latest
+from helpers.commands.why_journal import (
+    Answer,
+    Asked,
+    NoAnswerError,
+    explain_journal,
+    explain_run,
+    newest_run,
+)
 from helpers.domain import Mode
 from helpers.settings import SettingsError, load_settings
 
-JOURNAL_FOLDER: Final = Path("backups/journal")
-"""Where the worker keeps its journal, from the folder it is started in."""
 LAST_LIMIT: Final = 1000
 """Entries and refusals that one answer can hold."""
 EXIT_ANSWERED: Final = 0
@@ -49,33 +59,29 @@ EXIT_DAMAGED: Final = 70
 
 
 def main(arguments: list[str]) -> int:
-    """Answer; return 0, 2, 70, or 78 for wrong settings (they say where the journal is)."""
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        return report_settings_error(error)
+    """Answer; return 0, 2, 70, or 78 for wrong settings (they say where everything is)."""
     parser = argparse.ArgumentParser(
         prog="worker.py why", description="Say what was traded and refused, and why."
     )
-    add_arguments(parser, settings.journal_directory)
+    add_arguments(parser)
     return run(parser.parse_args(arguments))
 
 
-def add_arguments(parser: argparse.ArgumentParser, journal: Path = JOURNAL_FOLDER) -> None:
-    """Declare the options of ``why``; ``journal`` is where to look unless told."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``why``."""
     parser.add_argument(
         "--since",
         metavar="WHEN",
-        help="1h, 30m, 90 (seconds), counted back from the last row; or an ISO time, UTC unless it "
-        "says otherwise. Earlier runs of the same mode are read as far as needed",
+        help=f"{EXPECTED}, counted back from the last row, UTC unless it says otherwise. Earlier "
+        "runs of the same book are read as far as needed",
     )
     parser.add_argument("--market", metavar="SLUG", default="", help="one market only, in detail")
+    add_book_options(parser)
     parser.add_argument(
         "--journal",
         metavar="PATH",
         type=Path,
-        default=journal,
-        help="a journal folder, one run in it, or one segment (default: %(default)s)",
+        help="read these files instead: a journal folder, one run in it, or one segment",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document, stable keys")
     parser.add_argument(
@@ -89,79 +95,50 @@ def add_arguments(parser: argparse.ArgumentParser, journal: Path = JOURNAL_FOLDE
 
 def run(arguments: argparse.Namespace) -> int:
     """Answer on standard output and return the exit code."""
-    journal: Path = arguments.journal
-    market: str = arguments.market
-    last: int = arguments.last
+    asked = Asked(arguments.since, arguments.market, arguments.last)
+    journal: Path | None = arguments.journal
     try:
-        paths = _choose_runs(journal)
-        if not paths:
-            return _refuse(
-                f"no journal was found in {journal.resolve()}: nothing has run yet{_demos(journal)}"
-            )
-        since_ns: int | None = 0
-        if arguments.since is not None:
-            since_ns = parse_moment_ns(arguments.since, last_moment_ns(paths[-1]) or 0)
-        if since_ns is None:
-            return _refuse(f"--since was {arguments.since!r}, expected {EXPECTED}")
-        paths = _reaching_back(paths, since_ns)
-        report, damaged = _explain(paths, since_ns, market, last)
-    except JournalError as error:
+        if journal is None:
+            answer = _of_the_latest(arguments.mode, asked, demo=arguments.demo)
+        elif arguments.mode or arguments.demo:
+            return _refuse("--journal names the run already: leave --mode and --demo out")
+        else:
+            answer = explain_journal(journal, asked)
+    except SettingsError as error:
+        return report_settings_error(error)
+    except NoAnswerError as error:
+        return _refuse(str(error))
+    except (JournalError, OSError) as error:
         sys.stderr.write(f"why: {clean(str(error))}\n")
         return EXIT_DAMAGED
-    if market and not report.markets and not damaged:
-        return _refuse(_not_in_journal(market, report))
+    report, damaged = answer
+    if asked.market and not report.markets and not damaged:
+        return _refuse(_not_in_journal(asked.market, report))
     if arguments.json:
         text = msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
     else:
-        text = "\n".join(report_lines(report, last, one_market=bool(market)))
+        text = "\n".join(report_lines(report, asked.last, one_market=bool(asked.market)))
     write_out(text + "\n")
     return EXIT_DAMAGED if damaged else EXIT_ANSWERED
 
 
-def _choose_runs(journal: Path) -> list[Path]:
-    # Candidates, oldest first; the last one is what is explained by default.
-    if journal.is_file():
-        return [journal]
-    runs = list_runs(journal)
-    if not runs:
-        return [journal] if journal.is_dir() and list_segments(journal) else []
-    newest = latest_run(journal)
-    mode = next((run.mode for run in runs if run.path == newest), None)
-    return [run.path for run in runs if run.mode is mode and newest and run.path <= newest]
-
-
-def _demos(journal: Path) -> str:
-    # A demo keeps its journal apart from a real worker's.
-    found = [str(path) for path in sorted(journal.glob("demo-*")) if list_runs(path)]
-    return f"; a demo's journal is read with --journal {' or '.join(found)}" if found else ""
-
-
-def _reaching_back(paths: list[Path], since_ns: int) -> list[Path]:
-    chosen = paths[-1:]
-    # Replays of one tape would only repeat each other.
-    if not since_ns or chosen[0].name.endswith(Mode.REPLAY.value):
-        return chosen
-    for path in reversed(paths[:-1]):
-        last_ns = last_moment_ns(path)
-        if last_ns is not None and last_ns < since_ns:
-            break
-        chosen.insert(0, path)
-    return chosen
-
-
-def _explain(paths: list[Path], since_ns: int, market: str, last: int) -> tuple[Report, bool]:
-    explainer = Explainer(since_ns, market, last)
-    faults = JournalFaults()
-    warnings: list[str] = []
-    for path in paths:
-        try:
-            for record in read_journal(path, faults):
-                explainer.add(record)
-        except JournalDamagedError as error:
-            warnings.append(f"{error}; rows after it are not told")
-    torn = [] if faults.torn_tail is None else [f"{faults.torn_tail}; a crash leaves that"]
-    report = explainer.report(faults.unknown_kinds.items(), torn + warnings)
-    return report, bool(warnings)
+def _of_the_latest(mode: str, asked: Asked, *, demo: bool) -> Answer:
+    settings = load_settings()
+    books = chosen_books(mode, demo=demo)
+    newest = newest_run(settings.journal_directory, books, replays=not (mode or demo))
+    if newest is not None and newest.mode is Mode.REPLAY:
+        return explain_run(newest, asked)
+    own_server = settings.database_url is None
+    if newest is None and own_server and not settings.embedded_postgres_directory.exists():
+        # A server would be made for nothing but to be empty.
+        raise NoAnswerError(nothing_has_run(settings, books))
+    try:
+        return asyncio.run(explain_latest(settings, books, asked))
+    except NoDatabaseError as error:
+        sys.stderr.write(f"why: {clean(str(error))}; the journals are read instead\n")
+    if newest is None:
+        raise NoAnswerError(nothing_has_run(settings, books))
+    return explain_run(newest, asked)
 
 
 def _not_in_journal(market: str, report: Report) -> str:

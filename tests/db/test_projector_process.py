@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +15,23 @@ import asyncpg
 import msgspec
 import pytest
 
-import db.projector_process as process_module
 from db.embedded import serve
 from db.journal import Journal
-from db.projector_process import DRAIN, Order, ProjectorState, Told, project
+from db.projector_process import DRAIN, RETRY_SECONDS, Order, ProjectorState, Told, project
 from helpers.domain import Mode
 from tests.db.journals import counts_in, counts_of, migrated, trade, write_run
-from tests.db.serving import PACKAGES, ROOT, ask_until_answered, open_folder, postmaster
+from tests.db.serving import (
+    PACKAGES,
+    ROOT,
+    ServingProcess,
+    ask_until_answered,
+    open_folder,
+    postmaster,
+)
 from tests.journal_samples import RUN_STARTED, RUN_STOPPED, SLUG, at, decision
 
 KILLS = 20
+HOUR_SECONDS = 3600.0
 
 
 @pytest.fixture
@@ -96,48 +102,58 @@ async def test_rows_equal_the_journals_after_twenty_kills(folder: Path) -> None:
         await connection.close()
 
 
-async def test_an_hour_without_a_server_loses_nothing_and_is_told_once(
-    server_url: str, database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Waits grow, memory does not, and on its return everything is caught up."""
-    waited: list[float] = []
-    rows = 0
+class Hour:
+    """Time while a server is stopped: an hour of waits passes at once, and then it is back."""
 
-    async def away(self: process_module.Follower, seconds: float) -> None:
-        # An hour of waits passes at once; the worker goes on writing meanwhile.
-        nonlocal rows
-        waited.append(seconds)
+    def __init__(self, server: ServingProcess, postgres: Path, journal: Journal) -> None:
+        self.server = server
+        self._postgres = postgres
+        self._journal = journal
+        self.waited: list[float] = []
+        self.rows = 0
+        self._stopped = False
+
+    async def wait(self, drain: asyncio.Event, seconds: float) -> None:
+        """Let so many seconds pass; the worker goes on writing meanwhile."""
+        if not self._stopped:
+            # All is carried over: now the server goes away.
+            await asyncio.to_thread(self.server.stop)
+            self._stopped = True
+        elif not drain.is_set():
+            self.waited.append(seconds)
+            if sum(self.waited) >= HOUR_SECONDS:
+                self.server = await asyncio.to_thread(ServingProcess, self._postgres)
+                drain.set()
         for _ in range(50):
-            rows += 1
-            journal.append(at(rows), SLUG, decision(float(rows)))
-        journal.commit()
-        if sum(waited) >= 3600 and len(heard.told) == 1:
-            (await migrated(database_url)).terminate()
-            back.set()
-            drain.set()
-        await asyncio.sleep(0)
+            self.rows += 1
+            self._journal.append(at(self.rows), SLUG, decision(float(self.rows)))
+        self._journal.commit()
 
-    back = threading.Event()
+
+async def test_an_hour_without_a_server_loses_nothing_and_is_told_once(folder: Path) -> None:
+    """Waits grow, memory does not, and on its return everything is caught up."""
+    server = await asyncio.to_thread(ServingProcess, folder / "postgres")
+    url = server.url
+    (await migrated(url)).terminate()
     heard, drain = Heard(), asyncio.Event()
-    monkeypatch.setattr(process_module.Follower, "_wait", away)
-    real = process_module.connect
-
-    async def connect(*arguments: object, **named: object) -> object:
-        url = database_url if back.is_set() else f"postgresql://worker@/x?host={folder}/nowhere"
-        return await real(url, name=str(named.get("name", "")))
-
-    monkeypatch.setattr(process_module, "connect", connect)
     with Journal.open_run(folder / "journal", Mode.PAPER, at(0)) as journal:
         journal.append(at(0), "", RUN_STARTED)
-        tracemalloc.start()
-        assert await project(order(folder, database_url), drain, heard) == 0
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert sum(waited) >= 3600
-    assert max(waited) == process_module.RETRY_SECONDS[-1]
-    assert heard.told == [ProjectorState.AWAY, ProjectorState.FOLLOWING, ProjectorState.DRAINED]
+        journal.commit()
+        hour = Hour(server, folder / "postgres", journal)
+        try:
+            tracemalloc.start()
+            assert await project(order(folder, url), drain, heard, hour.wait) == 0
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert await there(url) == hour.rows + 1 > 15_000
+        finally:
+            await asyncio.to_thread(hour.server.stop)
+    assert max(hour.waited) == RETRY_SECONDS[-1]
+    assert heard.told == [
+        *(ProjectorState.FOLLOWING, ProjectorState.AWAY),
+        *(ProjectorState.FOLLOWING, ProjectorState.DRAINED),
+    ]
     assert peak < 64 * 2**20
-    assert await there(database_url) == rows + 1 > 15_000
 
 
 async def test_a_server_whose_schema_is_behind_is_left_alone(
