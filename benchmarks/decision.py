@@ -32,8 +32,11 @@ from helpers.domain import (
     Position,
     Snapshot,
     Source,
+    Strike,
+    StrikeRung,
 )
 from strategies.features import features
+from strategies.features_fusion import fusion_features
 from strategies.networks import FloatArray
 from strategies.packed import PackedForward
 from strategies.registry import Model, initial_model
@@ -104,7 +107,7 @@ def _snapshot(market: Market, step: int) -> Snapshot:
             volatility_per_sqrt_second=6e-5,
         ),
         up_mid_sd=0.013,
-        strike=None,
+        strike=Strike(59_990.0, StrikeRung.VENUE_TWAP),
         reference_price=mid,
         clock_skew_seconds=0.01,
     )
@@ -151,6 +154,9 @@ def _measured(model: Model) -> dict[str, Measured]:
     def only_features(step: int) -> object:
         return [features(view, position) for view, position in zip(steps[step], positions)]  # noqa: B905
 
+    def only_fusion(step: int) -> object:
+        return [fusion_features(view, at) for view, at in zip(steps[step], positions)]  # noqa: B905
+
     def decide(step: int) -> object:
         return strategy.decide(states[step])
 
@@ -163,6 +169,7 @@ def _measured(model: Model) -> dict[str, Measured]:
         "packed forward, 1 market": lambda _: packed(windows[:1]),
         f"packed forward, {MARKETS} markets": lambda _: packed(windows),
         f"features, {MARKETS} markets": only_features,
+        f"features fusion, {MARKETS} markets": only_fusion,
         f"decide on states, {MARKETS} markets": decide,
         f"one decision, {MARKETS} markets": features_and_decide,
     }

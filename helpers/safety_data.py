@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from helpers.domain import (
-    FEATURE_NAMES,
-    FEATURE_VERSION,
+    FEATURE_NAMES_OF,
     NS_PER_SECOND,
     Account,
     BookProblem,
@@ -22,7 +21,7 @@ from helpers.domain import (
 from helpers.safety_limits import GateLimits
 
 WARM_FEATURES: Final = (0, 3, 4, 7, 10, 15)
-"""Features that must be warm before an entry (DESIGN section 5)."""
+"""Features that must be warm before an entry (DESIGN section 5), in every feature version."""
 FEE_EXPONENT: Final = 1
 """The only fee curve that is known to be in force; of any other no fee can be told (G.1)."""
 
@@ -39,14 +38,14 @@ def market_facts(
 
 
 def feature_version(
-    _intent: OrderIntent, state: MarketState, _account: Account, _limits: GateLimits
+    _intent: OrderIntent, state: MarketState, _account: Account, limits: GateLimits
 ) -> RuleFailure | None:
-    """Refuse a state of another feature version than the build's (I8).
+    """Refuse a state of another feature version than the strategy's (I8).
 
     A model of another version cannot have decided: its manifest is refused when it is loaded.
     """
-    if state.version != FEATURE_VERSION:
-        return RuleFailure("feature_version", FEATURE_VERSION, state.version)
+    if state.version != limits.feature_version:
+        return RuleFailure("feature_version", limits.feature_version, state.version)
     return None
 
 
@@ -153,5 +152,6 @@ def warm_up(
     """Refuse while a window that entries depend on is not filled."""
     if limits.allow_cold:
         return None
-    cold = [FEATURE_NAMES[index] for index in state.cold if index in WARM_FEATURES]
+    names = FEATURE_NAMES_OF[limits.feature_version]
+    cold = [names[index] for index in state.cold if index in WARM_FEATURES]
     return RuleFailure("warm_up", "warm", "cold: " + ", ".join(cold)) if cold else None

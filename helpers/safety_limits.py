@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from helpers.domain import Account, MarketState, Message, Mode, OrderIntent, RuleFailure
+from helpers.domain import (
+    FEATURE_VERSION,
+    Account,
+    MarketState,
+    Message,
+    Mode,
+    OrderIntent,
+    RuleFailure,
+)
 
 
 class GateLimits(Message, frozen=True):
@@ -27,6 +35,8 @@ class GateLimits(Message, frozen=True):
     price_maximum_micros: int
     allow_cold: bool
     """Replay only: trade although a window is not filled."""
+    feature_version: str = FEATURE_VERSION
+    """Of the features that the strategy is given."""
 
 
 Rule = Callable[[OrderIntent, MarketState, Account, GateLimits], RuleFailure | None]

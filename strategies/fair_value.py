@@ -97,7 +97,7 @@ class FairValue(Baseline):
             volatility_per_sqrt_second=volatility,
             seconds_to_close=snapshot.seconds_to_close,
             realised_mean=self._realised_mean(snapshot, price),
-            average_seconds=_average_seconds(snapshot),
+            average_seconds=average_seconds(snapshot),
             basis_sd=basis,
         )
         held = held_outcome(state)
@@ -170,6 +170,35 @@ def probability_up(
 
     ``basis_sd`` (log) is added in quadrature. Volatility is floored at ``VOLATILITY_FLOOR``.
     """
+    return normal_cdf(
+        standard_distance(
+            price=price,
+            strike=strike,
+            volatility_per_sqrt_second=volatility_per_sqrt_second,
+            seconds_to_close=seconds_to_close,
+            realised_mean=realised_mean,
+            average_seconds=average_seconds,
+            basis_sd=basis_sd,
+        )
+    )
+
+
+def normal_cdf(z: float) -> float:
+    """Return the standard normal distribution function, by erfc."""
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))
+
+
+def standard_distance(
+    *,
+    price: float,
+    strike: float,
+    volatility_per_sqrt_second: float,
+    seconds_to_close: float,
+    realised_mean: float,
+    average_seconds: float,
+    basis_sd: float,
+) -> float:
+    """Return ln(mean / strike) / sd as ``probability_up`` defines it; infinite for an sd of 0."""
     volatility = max(VOLATILITY_FLOOR, volatility_per_sqrt_second)
     if seconds_to_close >= average_seconds:
         mean = price
@@ -181,8 +210,8 @@ def probability_up(
     sd = math.sqrt(volatility**2 * effective_seconds + basis_sd**2)
     distance = math.log(mean / strike)
     if sd == 0.0:
-        return 1.0 if distance >= 0.0 else 0.0
-    return 0.5 * math.erfc(-distance / (sd * math.sqrt(2.0)))
+        return math.inf if distance >= 0.0 else -math.inf
+    return distance / sd
 
 
 def _price_and_basis(snapshot: Snapshot) -> tuple[float, float]:
@@ -193,5 +222,6 @@ def _price_and_basis(snapshot: Snapshot) -> tuple[float, float]:
     return snapshot.fast.mid, BASIS_SD
 
 
-def _average_seconds(snapshot: Snapshot) -> float:
+def average_seconds(snapshot: Snapshot) -> float:
+    """Return over how many seconds before the close a market's settlement price is averaged."""
     return 0.0 if snapshot.market.window_seconds == HOURLY_SECONDS else AVERAGE_SECONDS

@@ -6,11 +6,13 @@ Must not: let a number through that is not finite or not in [-1, 1] (I28).
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from math import isfinite, sqrt
 from typing import Final
 
 from helpers.domain import (
     FEATURE_NAMES,
+    FEATURE_VERSION,
     MICROS,
     BookLevels,
     BookProblem,
@@ -70,25 +72,33 @@ def features(snapshot: Snapshot, position: Position) -> MarketState:
 
     Windows that are not filled read 0 and are named in ``cold``.
     """
-    reason = _unusable(snapshot, position)
+    reason = unusable(snapshot, position)
     if reason:
         return MarketState(ZEROS, reason, (), snapshot, position)
-    raw = (*_market_features(snapshot), *_position_features(snapshot, position))
+    raw = (*_market_features(snapshot), *position_features(snapshot, position))
+    # Features 16 and 17 follow the position's in the contract, so they come last here too.
+    return state_of((*raw, *_regimes(snapshot)), snapshot, position, FEATURE_VERSION)
+
+
+def state_of(
+    raw: Iterable[float | None], snapshot: Snapshot, position: Position, version: str
+) -> MarketState:
+    """Return features clamped to [-1, 1]; ``None`` reads 0 and is cold, no number is invalid."""
     values: list[float] = []
     cold: list[int] = []
-    # Features 16 and 17 follow the position's in the contract, so they come last here too.
-    for index, value in enumerate((*raw, *_regimes(snapshot))):
+    for index, value in enumerate(raw):
         if value is None:
             cold.append(index)
             values.append(0.0)
         elif not isfinite(value):
-            return MarketState(ZEROS, Invalid.NOT_FINITE, (), snapshot, position)
+            return MarketState(ZEROS, Invalid.NOT_FINITE, (), snapshot, position, version)
         else:
             values.append(-1.0 if value < -1.0 else min(value, 1.0))
-    return MarketState(tuple(values), "", tuple(cold), snapshot, position)
+    return MarketState(tuple(values), "", tuple(cold), snapshot, position, version)
 
 
-def _unusable(snapshot: Snapshot, position: Position) -> str:
+def unusable(snapshot: Snapshot, position: Position) -> str:
+    """Return why there is nothing to see, empty when there is."""
     fast = snapshot.fast
     if fast.source is None or not fast.bid > 0.0:
         return Invalid.NO_FAST_MARKET
@@ -118,12 +128,12 @@ def _market_features(snapshot: Snapshot) -> tuple[float | None, ...]:
     trades = fast.trades_10s
     sd = snapshot.up_mid_sd
     return (
-        _return(mid, fast.mid_60s_ago),
-        _return(mid, fast.mid_300s_ago),
-        _return(mid, fast.mid_600s_ago),
-        _balance(bid_size, ask_size),
-        _balance(_depth(up.bids), _depth(up.asks)),
-        _flow(fast.flow_buy_usd, fast.flow_sell_usd),
+        scaled_return(mid, fast.mid_60s_ago, RETURN_SCALE),
+        scaled_return(mid, fast.mid_300s_ago, RETURN_SCALE),
+        scaled_return(mid, fast.mid_600s_ago, RETURN_SCALE),
+        balance(bid_size, ask_size),
+        balance(depth(up.bids), depth(up.asks)),
+        flow(fast.flow_buy_usd, fast.flow_sell_usd),
         None if signed is None else CVD_SCALE * signed / MICROS,
         SPREAD_SCALE * (ask - bid) / MICROS / max(MINIMUM_MID, up_mid),
         None if trades is None else trades / TRADE_WINDOW_SECONDS / INTENSITY_SCALE,
@@ -133,7 +143,8 @@ def _market_features(snapshot: Snapshot) -> tuple[float | None, ...]:
     )
 
 
-def _position_features(snapshot: Snapshot, position: Position) -> tuple[float, ...]:
+def position_features(snapshot: Snapshot, position: Position) -> tuple[float, ...]:
+    """Return slots 12 to 15, the same in every version: what is held, and the time left."""
     market = snapshot.market
     length_ns = max(1, market.closes_ns - market.opens_ns)
     left = (market.closes_ns - snapshot.now_ns) / length_ns
@@ -159,21 +170,25 @@ def _regimes(snapshot: Snapshot) -> tuple[float | None, float | None]:
     )
 
 
-def _return(mid: float, before: float | None) -> float | None:
-    return None if before is None else RETURN_SCALE * (mid / before - 1.0)
+def scaled_return(mid: float, before: float | None, scale: float) -> float | None:
+    """Return ``scale`` x (mid / before - 1), ``None`` while its window is not filled."""
+    return None if before is None else scale * (mid / before - 1.0)
 
 
-def _balance(bids: float, asks: float) -> float:
+def balance(bids: float, asks: float) -> float:
+    """Return (bids - asks) / (bids + asks), 0 where there is neither."""
     total = bids + asks
     return (bids - asks) / total if total else 0.0
 
 
-def _depth(levels: BookLevels) -> int:
+def depth(levels: BookLevels) -> int:
+    """Return the shares of all levels shown."""
     return sum([shares for _, shares in levels])
 
 
-def _flow(buy: float | None, sell: float | None) -> float | None:
-    return None if buy is None or sell is None else _balance(buy, sell)
+def flow(buy: float | None, sell: float | None) -> float | None:
+    """Return the taker flow's balance, ``None`` while it is cold."""
+    return None if buy is None or sell is None else balance(buy, sell)
 
 
 def _expansion(hour: float | None, day: float | None) -> float | None:

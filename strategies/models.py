@@ -17,7 +17,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from helpers.domain import FEATURE_NAMES, FEATURE_VERSION, Action, Message
+from helpers.domain import FEATURE_NAMES, FEATURE_NAMES_OF, FEATURE_VERSION, Action, Message
 from strategies.base import ModelError
 from strategies.history import HISTORY_LENGTH
 from strategies.networks import (
@@ -93,16 +93,20 @@ def build_model(
     created: str,
     trained_steps: int,
     note: str,
+    feature_version: str = FEATURE_VERSION,
 ) -> Model:
-    """Return networks with the manifest that their present weights deserve."""
+    """Return networks with the manifest that their present weights deserve.
+
+    Raises ``KeyError`` for a feature version that this build does not know.
+    """
     weights = encode_weights(networks)
     digest = hashlib.sha256(weights).hexdigest()
     parameters = network_parameters(networks)
     manifest = ModelManifest(
         model_id=digest[:MODEL_ID_DIGITS],
         architecture=architecture,
-        feature_version=FEATURE_VERSION,
-        feature_names=FEATURE_NAMES,
+        feature_version=feature_version,
+        feature_names=FEATURE_NAMES_OF[feature_version],
         created=created,
         trained_steps=trained_steps,
         note=note,
@@ -206,11 +210,12 @@ def _check_parameter(name: str, value: FloatArray, shape: tuple[int, ...]) -> No
 
 def verify_model(weights: bytes, statistics: bytes, manifest: ModelManifest, name: str) -> Model:
     """Build the model if every claim of its manifest holds; raise ModelError at the first not."""
-    if manifest.feature_version != FEATURE_VERSION or manifest.feature_names != FEATURE_NAMES:
+    if manifest.feature_names != FEATURE_NAMES_OF.get(manifest.feature_version):
         raise ModelError(
             f"{name}: feature version was {manifest.feature_version!r} with "
-            f"{len(manifest.feature_names)} names, expected {FEATURE_VERSION!r} and its "
-            f"{len(FEATURE_NAMES)} in order; use a model trained on these features"
+            f"{len(manifest.feature_names)} names, expected one of "
+            f"{', '.join(map(repr, FEATURE_NAMES_OF))} and its {len(FEATURE_NAMES)} in order; "
+            "use a model trained on these features"
         )
     _check_architecture(manifest.architecture, name)
     _check_digest(f"{name}: weights", weights, manifest.weights_sha256)

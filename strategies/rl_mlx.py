@@ -88,6 +88,7 @@ class RLStrategy:
         self._history = StateHistory(model.manifest.architecture.features)
         self._notes = PerMarket[tuple[int, mx.array, int]]()
         self._stances = Stances(learn_interval_seconds)
+        self._version = model.manifest.feature_version
         self.adopt(model)
 
     @property
@@ -95,11 +96,22 @@ class RLStrategy:
         """Return the id of the model in use."""
         return self._model_id
 
+    @property
+    def feature_version(self) -> str:
+        """Return the version of the features it must be given."""
+        return self._version
+
     def adopt(self, model: Model) -> None:
         """Use another model, which chooses at each market's next step; histories stay.
 
-        Raises ``ValueError`` when its windows are of another shape than the histories (I8).
+        Raises ``ValueError`` when its windows are of another shape than the histories (I8), or its
+        features of another version than those that are in them.
         """
+        if model.manifest.feature_version != self._version:
+            raise ValueError(
+                f"model features were {model.manifest.feature_version!r}, "
+                f"expected {self._version!r}: start anew to change the version"
+            )
         shape = model.manifest.architecture
         window = (shape.features, shape.history_length)
         if window != (len(FEATURE_NAMES), HISTORY_LENGTH):
@@ -109,7 +121,6 @@ class RLStrategy:
             )
         self._packed = PackedForward(shape, model.networks, self._device)
         self._model_id = model.manifest.model_id
-        self._version = model.manifest.feature_version
         self._windows = np.zeros((PROBE_ROWS, shape.window_width), dtype=np.float32)
         self._stances.clear()
 

@@ -47,9 +47,8 @@ def main(arguments: list[str]) -> int:
 
 def _compare_played(arguments: list[str]) -> int:
     made = parser("compare", __doc__, ("ours", "theirs"))
-    made.add_argument(
-        "--sql", action="store_true", help="ask the database; see compare A B --sql -h"
-    )
+    made.add_argument("--sql", action="store_true",
+                      help="ask the database instead; options: compare A B --sql -h")  # fmt: skip
     _add_margin(made)
     options = parse(made, arguments)
     if options.style and len(options.style) > 1:
@@ -60,8 +59,8 @@ def _compare_played(arguments: list[str]) -> int:
             f"{options.ours},{options.theirs}", simulated=options.simulated is not None
         )
         if len(names) == 1:
-            raise ContenderError(f"{names[0]} was named twice, expected two strategies")
-        style: Style = (options.style or [settings.execution_style])[0]
+            made.error(f"{names[0]} was named twice, expected two strategies")
+        style: Style = options.style[0] if options.style else settings.execution_style
         _, outcome = evaluated(settings, options, tuple(Contender(one, style) for one in names))
     except SettingsError as error:
         return report_settings_error(error)
@@ -101,7 +100,7 @@ def _compare_sql(arguments: list[str]) -> int:
 
 def _add_margin(made: argparse.ArgumentParser) -> None:
     made.add_argument("--margin", type=float, metavar="D",
-                      help="dollars a window that A must be better by, for exit code 0")  # fmt: skip
+                      help="dollars a window A must be better by, else exit code 1")  # fmt: skip
 
 
 def _answer(

@@ -40,7 +40,7 @@ from helpers.stages import Outlet
 from helpers.supervisor import SupervisorLimits
 from strategies.base import Strategy, get_confidence_size
 from strategies.catalogue import build_strategy
-from strategies.features import features
+from strategies.feature_versions import feature_function, version_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE_ROOMS: Final = ("helpers", "strategies", "db")
@@ -163,6 +163,7 @@ def build_flow(
         learn_interval_seconds=settings.learn_interval_seconds,
         monotonic_seconds=monotonic_seconds,
     )
+    version = version_of(strategy)
     board = Board()
 
     def paper(books: Board) -> Executor:
@@ -182,10 +183,10 @@ def build_flow(
     )
     stages = Stages(
         board=board,
-        features=features,
+        features=feature_function(version),
         strategy=strategy,
         sizing=PolicySizing(sizing_limits(settings, holds), supervisor_limits(settings)),
-        gate=Gate(gate_limits(settings, mode, allow_cold=allow_cold)),
+        gate=Gate(gate_limits(settings, mode, allow_cold=allow_cold, feature_version=version)),
         executor=trading.executor(board),
         ledger=trading.ledger,
         outlet=outlets,
@@ -224,7 +225,9 @@ def supervisor_limits(settings: Settings) -> SupervisorLimits:
     )
 
 
-def gate_limits(settings: Settings, mode: Mode, *, allow_cold: bool) -> GateLimits:
+def gate_limits(
+    settings: Settings, mode: Mode, *, allow_cold: bool, feature_version: str = FEATURE_VERSION
+) -> GateLimits:
     """Return what the gate allows."""
     return GateLimits(
         mode=mode,
@@ -243,6 +246,7 @@ def gate_limits(settings: Settings, mode: Mode, *, allow_cold: bool) -> GateLimi
         price_minimum_micros=to_micros(settings.minimum_price),
         price_maximum_micros=to_micros(settings.maximum_price),
         allow_cold=allow_cold,
+        feature_version=feature_version,
     )
 
 
@@ -295,7 +299,7 @@ def run_started(settings: Settings, strategy: Strategy, run_id: str, tape: str) 
         run_id=run_id,
         strategy=strategy.name,
         model_id=strategy.model_id,
-        feature_version=FEATURE_VERSION,
+        feature_version=version_of(strategy),
         settings_digest=settings_digest(settings),
         build_id=build_id(),
         tape=tape,

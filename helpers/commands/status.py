@@ -29,6 +29,7 @@ from helpers.commands.shadow_reading import shadow_duels
 from helpers.commands.terminal import write_out
 from helpers.domain import MICROS, NS_PER_SECOND, Message, TradingState
 from helpers.evaluation.comparison import Duel
+from helpers.evaluation.text import difference_text, interval_text, signed
 from helpers.settings import load_settings
 from helpers.web.figures import dollars, duration, moment, percent, price, shares, win_part
 
@@ -123,6 +124,7 @@ def status_lines(document: StatusDocument) -> Iterator[str]:
     rules = [f"{one.rule} {one.refusals:,}" for one in read.refusals_today if one.refusals]
     more = f", {len(rules) - RULES_SHOWN} more rules" if len(rules) > RULES_SHOWN else ""
     yield _line("refused", (", ".join(rules[:RULES_SHOWN]) or "nothing today") + more)
+    yield from _shadow_lines(document)
     yield from _database_lines(document)
 
 
@@ -166,6 +168,17 @@ def _money_lines(read: StatusRead) -> Iterator[str]:
             f"{dollars(equity.cash_micros, sign=False)} cash, "
             f"{dollars(equity.realised_micros)} realised, "
             f"{dollars(equity.unrealised_micros)} in open positions, at {moment(equity.at_ns)} UTC",
+        )
+
+
+def _shadow_lines(document: StatusDocument) -> Iterator[str]:
+    for duel in document.shadows:
+        yield _line(
+            "shadow",
+            f"{duel.challenger}: {signed(duel.challenger_pnl.mean)} a window "
+            f"({interval_text(duel.challenger_pnl)}), against the account's "
+            f"{signed(duel.champion_pnl.mean)}: {difference_text(duel.difference)}, "
+            f"{duel.windows:,} windows",
         )
 
 

@@ -114,7 +114,10 @@ from helpers.domain.views import (
 from helpers.domain.words import (
     FAST_SOURCES,
     FEATURE_NAMES,
+    FEATURE_NAMES_OF,
     FEATURE_VERSION,
+    FUSION_NAMES,
+    FUSION_VERSION,
     GRID_NS,
     MICROS,
     NS_PER_MS,
@@ -139,7 +142,10 @@ from helpers.domain.words import (
 __all__ = [
     "FAST_SOURCES",
     "FEATURE_NAMES",
+    "FEATURE_NAMES_OF",
     "FEATURE_VERSION",
+    "FUSION_NAMES",
+    "FUSION_VERSION",
     "GRID_NS",
     "LATCHED",
     "MICROS",

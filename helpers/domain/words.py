@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -35,6 +36,32 @@ FEATURE_NAMES: Final = (
     "trend_regime",
 )
 """The 18 features of version ``phase5``; the order is the contract with every weight file."""
+FUSION_VERSION: Final = "fusion"
+FUSION_NAMES: Final = (
+    "fast_return_1s",
+    "fast_return_5s",
+    "returns_1m",
+    "ob_imbalance_l1",
+    "ob_imbalance_l5",
+    "trade_flow_imbalance",
+    "cvd_acceleration",
+    "cost_to_cross",
+    "quoted_mid",
+    "strike_distance",
+    "vol_5m",
+    "fair_minus_mid",
+    "has_position",
+    "position_side",
+    "position_pnl",
+    "time_remaining",
+    "quote_age",
+    "microprice_offset",
+)
+"""Version ``fusion``. Entries need the same slots warm as in ``phase5`` (``safety_data``)."""
+FEATURE_NAMES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    FEATURE_VERSION: FEATURE_NAMES,
+    FUSION_VERSION: FUSION_NAMES,
+}
 
 
 class Message(Struct, frozen=True, gc=False):

@@ -74,7 +74,7 @@ def test_status_and_trades_as_json(served: Path, capsys: pytest.CaptureFixture[s
     assert worker.main(["status", "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
     assert set(status) == {
-        *("book", "state", "heartbeat_age_seconds", "lag_seconds", "status"),
+        *("book", "state", "heartbeat_age_seconds", "lag_seconds", "status", "shadows"),
     }
     assert (status["book"], status["state"], status["lag_seconds"]) == ("paper", "killed", 0.0)
     assert status["heartbeat_age_seconds"] > 0

@@ -152,9 +152,9 @@ class Told:
 @pytest.mark.parametrize(
     ("chance", "held", "action"),
     [
-        (0.60, None, Action.BUY),
-        (0.55, None, Action.HOLD),
-        (0.45, None, Action.SELL),
+        (0.64, None, Action.BUY),
+        (0.61, None, Action.HOLD),
+        (0.40, None, Action.SELL),
         (None, None, Action.HOLD),
         (0.60, Outcome.UP, Action.HOLD),
         (0.45, Outcome.UP, Action.SELL),
