@@ -85,7 +85,7 @@ def test_what_the_two_versions_share_is_the_same() -> None:
     """Position, time and order books mean the same in both."""
     held = Position(SLUG, Outcome.DOWN, 10_000_000, 0, 5_000_000)
     ours = named(SEEN, held)
-    theirs = dict(zip(FEATURE_NAMES, features(SEEN, held).features, strict=True))
+    theirs: dict[str, float] = dict(zip(FEATURE_NAMES, features(SEEN, held).features, strict=True))
     shared = [name for name in FUSION_NAMES if name in FEATURE_NAMES]
     assert len(shared) == 10
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
