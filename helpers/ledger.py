@@ -185,6 +185,11 @@ class Ledger:
         """Return all realised PnL after fees, that of partly sold positions included."""
         return self._totals.realised_micros
 
+    def market_realised_micros(self, slug: str) -> int:
+        """Return what was realised in one market so far, after fees; 0 for one never traded."""
+        account = self._accounts.get(slug)
+        return 0 if account is None else sum(leg.realised_micros for leg in account.legs.values())
+
     @property
     def unrealised_micros(self) -> int:
         """Return the open positions' marks over cost; one without a mark counts at cost."""

@@ -51,8 +51,11 @@ class SimulatedRun:
         latencies: Latencies | None = None,
         source: PriceSource | None = None,
         listeners: Callable[[str], Sequence[Outlet]] = lambda _: (),
+        build: Callable[[Contender, Settings], Strategy] | None = None,
     ) -> None:
         """Build both sides; ``rounds`` is how many of the longest window follow each other.
+
+        ``build`` makes the strategies in place of their names.
 
         Raises ``ValueError`` for rounds or a window length that cannot be simulated, and what a
         strategy's model raises when it cannot be loaded.
@@ -80,7 +83,7 @@ class SimulatedRun:
             settings,
             f"seed {seed}",
             named,
-            self._build,
+            build or self._build,
             options,
             allow_cold=bool(options.allow_cold),
             listeners=listeners,
@@ -92,18 +95,23 @@ class SimulatedRun:
 
     def play(self) -> tuple[Gathered, ...]:
         """Run to the end; return the windows that closed within the rounds, by contender."""
-        self._begin()
-        while (now_ns := self.world.now_ns) < self._last_ns:
-            step_ns = min(now_ns + STEP_NS, self._last_ns)
-            self.world.advance(step_ns)
-            self._delivery.deliver_until(step_ns)
-            self.field.advance(step_ns)
-            # Every board has seen the same frames, so every board doubts the same books.
-            doubted = {t for flow in self.field.flows for t in flow.board.drain_suspects()}
-            for token in sorted(doubted):
-                self._transport.refetch(token, step_ns)
+        self.begin()
+        while self.step():
+            pass
         found = self.field.finish(late_too=self._options.late_too)
         return tuple(self._whole(gathered) for gathered in found)
+
+    def step(self) -> bool:
+        """Let the world and then the workers come to the next step; say whether there are more."""
+        step_ns = min(self.world.now_ns + STEP_NS, self._last_ns)
+        self.world.advance(step_ns)
+        self._delivery.deliver_until(step_ns)
+        self.field.advance(step_ns)
+        # Every board has seen the same frames, so every board doubts the same books.
+        doubted = {t for flow in self.field.flows for t in flow.board.drain_suspects()}
+        for token in sorted(doubted):
+            self._transport.refetch(token, step_ns)
+        return step_ns < self._last_ns
 
     def _whole(self, gathered: Gathered) -> Gathered:
         kept = tuple(row for row in gathered.results if row.closes_ns <= self.ends_ns)
@@ -114,7 +122,8 @@ class SimulatedRun:
             return Oracle(self.world.model)
         return contender.build(settings)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Connect, choose the fast market and send its history."""
         now_ns = self.world.now_ns
         for source in CONNECTED:
             self._tell(Connected(source, now_ns))

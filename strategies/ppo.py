@@ -11,7 +11,7 @@ Must not: read files, a clock or a global random number, or be updated by two th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import mlx.core as mx
 import numpy as np
@@ -44,6 +44,8 @@ _ADVANTAGE_FLOOR: Final = 1e-8
 """Added to the advantages' deviation before dividing by it."""
 _ENTROPY: Final = StepMetrics._fields.index("entropy_nats")
 _KL: Final = StepMetrics._fields.index("kl")
+OptimizerState: TypeAlias = Mapping[str, NDArray[np.float32] | NDArray[np.int64]]
+"""Adam's moments by parameter name, and counters."""
 LOOK_STEPS: Final = 4
 """Minibatches between two looks at the KL, an epoch by default: so many may be done for nothing,
 and so many states are kept meanwhile, 0.5 MB each."""
@@ -165,7 +167,7 @@ class Learner:
             log_policy = log_policy_of(forwarded.logits)
             return np.exp(np.array(log_ratio_of(log_policy, everything))[:, 0])
 
-    def state(self) -> Mapping[str, NDArray[np.float32] | NDArray[np.int64]]:
+    def state(self) -> OptimizerState:
         """Return the optimizer's state: moments by parameter name, and counters."""
         state: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {
             "steps": np.array(self._steps, dtype=np.int64),
@@ -176,7 +178,7 @@ class Learner:
             state |= {f"{moment}.{name}": value for name, value in by_name.items()}
         return state
 
-    def restore(self, state: Mapping[str, NDArray[np.float32] | NDArray[np.int64]]) -> None:
+    def restore(self, state: OptimizerState) -> None:
         """Go on with an optimizer's state as if there had been no stop.
 
         Raises ``ModelError`` for names, shapes or values that are not this learner's; then nothing

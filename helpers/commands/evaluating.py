@@ -7,6 +7,7 @@ Must not: know of the simulator, or value anything.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -150,6 +151,60 @@ def quiet_logs(clock: SimulatedClock) -> logs.Lines:
     return logs.configure(clock=clock, level="error", json_lines=False, directory=None)
 
 
+class TapeRun:
+    """A tape and the workers that it is played to, frame by frame."""
+
+    def __init__(
+        self,
+        tape: Path,
+        named: Sequence[tuple[str, Contender]],
+        settings: Settings,
+        options: EvaluationSettings,
+        *,
+        listeners: Callable[[str], Sequence[Outlet]] = lambda _: (),
+        build: Callable[[Contender, Settings], Strategy] | None = None,
+    ) -> None:
+        """Open the tape and build the workers; ``build`` makes strategies in place of their names.
+
+        Raises ``TapeError`` for a tape that cannot be read or is empty, ``ModelError`` for a model
+        that does not verify.
+        """
+        frames = read_tape(tape, TapeFaults())
+        first = next(frames, None)
+        if first is None:
+            raise TapeError(f"{tape} holds no frame")
+        cold = first.source_text != Source.WORKER.value
+        self._frames = itertools.chain((first,), frames)
+        self.clock = SimulatedClock(first.received_ns)
+        self._ingest = Ingest()
+        self._late_too = options.late_too
+        self.field = Field(
+            settings,
+            tape.name,
+            named,
+            build or (lambda contender, own: contender.build(own)),
+            options,
+            allow_cold=cold if options.allow_cold is None else options.allow_cold,
+            listeners=listeners,
+        )
+
+    def step(self) -> bool:
+        """Play the next frame; say whether there was one."""
+        frame = next(self._frames, None)
+        if frame is None:
+            return False
+        source = Ingest.source_of(frame.source_text)
+        if source is not None:
+            self.clock.advance_to(frame.received_ns)
+            for event in self._ingest.parse(source, frame.raw, frame.received_ns):
+                self.field.on_event(event)
+        return True
+
+    def finish(self) -> tuple[Gathered, ...]:
+        """Let what is in flight come to its end; return each contender's windows."""
+        return self.field.finish(late_too=self._late_too)
+
+
 def evaluate_tape(
     tape: Path,
     named: Sequence[tuple[str, Contender]],
@@ -157,36 +212,12 @@ def evaluate_tape(
     options: EvaluationSettings,
     listeners: Callable[[str], Sequence[Outlet]] = lambda _: (),
 ) -> tuple[Gathered, ...]:
-    """Return what each contender earned in each window of a tape.
-
-    Raises ``TapeError`` for a tape that cannot be read or is empty, ``ModelError`` for a model that
-    does not verify.
-    """
-    frames = read_tape(tape, TapeFaults())
-    first = next(frames, None)
-    if first is None:
-        raise TapeError(f"{tape} holds no frame")
-    cold = first.source_text != Source.WORKER.value
-    clock = SimulatedClock(first.received_ns)
-    lines = quiet_logs(clock)
+    """Return what each contender earned in each window of a tape; raises as ``TapeRun``."""
+    lines = quiet_logs(SimulatedClock())
     try:
-        field = Field(
-            settings,
-            tape.name,
-            named,
-            lambda contender, own: contender.build(own),
-            options,
-            allow_cold=cold if options.allow_cold is None else options.allow_cold,
-            listeners=listeners,
-        )
-        ingest = Ingest()
-        for frame in (first, *frames):
-            source = Ingest.source_of(frame.source_text)
-            if source is None:
-                continue
-            clock.advance_to(frame.received_ns)
-            for event in ingest.parse(source, frame.raw, frame.received_ns):
-                field.on_event(event)
-        return field.finish(late_too=options.late_too)
+        run = TapeRun(tape, named, settings, options, listeners=listeners)
+        while run.step():
+            pass
+        return run.finish()
     finally:
         lines.close()

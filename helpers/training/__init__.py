@@ -1,0 +1,1 @@
+"""Learning from what a flow did: choices and their outcomes gathered, and updates made of them."""

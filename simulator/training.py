@@ -1,0 +1,117 @@
+"""What a policy can be trained in: worlds of the calibrated market, or tapes, run after run.
+
+Each run is a flow with its feed, as an evaluation plays it to one strategy. Must not: learn, or
+show the policy more than a worker sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from helpers.commands.contenders import Contender
+from helpers.commands.evaluating import EvaluationSettings, Field, TapeRun
+from helpers.domain import to_micros
+from helpers.ledger import Ledger
+from helpers.settings import Settings
+from helpers.stages import Outlet
+from helpers.training.collector import Collector
+from helpers.training.environment import Run, RunMaker, TrainingEnvironment
+from simulator.evaluation import SimulatedRun
+from simulator.world_settings import WorldSettings
+from strategies.base import Strategy
+from strategies.models import Model
+
+ROUNDS: Final = 16
+"""Windows of the longest length in one world, four hours of quarter hours: then comes another."""
+WORLDS_AN_ENVIRONMENT: Final = 100_000
+"""Seeds of worlds that belong to one environment."""
+NAME: Final = "rl"
+
+
+class Ground(NamedTuple):
+    """Where is trained: on tapes, or in worlds where there are none."""
+
+    settings: Settings
+    tapes: Sequence[Path] = ()
+    world_settings: WorldSettings | None = None
+
+
+class FieldRun(NamedTuple):
+    """An evaluation of one contender as a training run."""
+
+    played: SimulatedRun | TapeRun
+
+    @property
+    def field(self) -> Field:
+        """Return what the events are given to."""
+        return self.played.field
+
+    @property
+    def books(self) -> Ledger:
+        """Return the flow's ledger."""
+        return self.field.flows[0].ledger
+
+    def step(self) -> bool:
+        """Let some time pass; say whether there is more to come."""
+        return self.played.step()
+
+
+def make_environment(ground: Ground, seed: int, model: Model) -> TrainingEnvironment:
+    """Return an environment; the same seed and models give the same trajectories.
+
+    Raises as ``SimulatedRun`` and ``TapeRun``.
+    """
+    settings = ground.settings
+    return TrainingEnvironment(
+        model,
+        seed,
+        _on_tapes(ground, seed) if ground.tapes else _in_worlds(ground, seed),
+        capital_micros=to_micros(settings.trade_size),
+        learn_interval_seconds=settings.learn_interval_seconds,
+    )
+
+
+def _in_worlds(ground: Ground, seed: int) -> RunMaker:
+    def make_run(number: int, policy: Strategy, hears: Collector) -> Run:
+        run = SimulatedRun(
+            seed * WORLDS_AN_ENVIRONMENT + number,
+            ROUNDS,
+            ((NAME, _contender(ground)),),
+            ground.settings,
+            EvaluationSettings(),
+            world_settings=ground.world_settings,
+            listeners=_listeners(hears),
+            build=lambda _contender, _settings: policy,
+        )
+        run.begin()
+        return FieldRun(run)
+
+    return make_run
+
+
+def _on_tapes(ground: Ground, seed: int) -> RunMaker:
+    def make_run(number: int, policy: Strategy, hears: Collector) -> Run:
+        # Environments begin with different tapes, and each comes to all of them in turn.
+        tape = ground.tapes[(seed + number) % len(ground.tapes)]
+        return FieldRun(
+            TapeRun(
+                tape,
+                ((NAME, _contender(ground)),),
+                ground.settings,
+                EvaluationSettings(),
+                listeners=_listeners(hears),
+                build=lambda _contender, _settings: policy,
+            )
+        )
+
+    return make_run
+
+
+def _contender(ground: Ground) -> Contender:
+    return Contender(NAME, ground.settings.execution_style)
+
+
+def _listeners(hears: Collector) -> Callable[[str], Sequence[Outlet]]:
+    return lambda _name: (hears,)
