@@ -19,6 +19,7 @@ __all__ = [
     "decision_from",
     "entropy_nats",
     "get_confidence_size",
+    "softmax",
 ]
 
 CONFIDENCE_FLOOR = 0.25
@@ -69,6 +70,15 @@ def get_confidence_size(probability: float) -> float:
 def entropy_nats(probabilities: Sequence[float]) -> float:
     """Return the entropy of a distribution in nats; three actions have at most ln 3 = 1.0986."""
     return -sum(p * math.log(p) for p in probabilities if p > 0.0)
+
+
+def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
+    """Return the probabilities of three logits; they sum to 1 within rounding."""
+    hold, buy, sell = logits
+    top = max(hold, buy, sell)
+    weights = (math.exp(hold - top), math.exp(buy - top), math.exp(sell - top))
+    total = weights[0] + weights[1] + weights[2]
+    return (weights[0] / total, weights[1] / total, weights[2] / total)
 
 
 def decision_from(

@@ -26,7 +26,8 @@ def build_strategy(
 ) -> Strategy:
     """Return a new policy by name; only ``rl`` reads the model directory and times devices.
 
-    Raises ``ValueError`` for an unknown name and ``ModelError`` for a model that does not verify.
+    Raises ``ValueError`` for an unknown name and ``ModelError`` for a model that does not verify
+    or whose smoke decision fails.
     """
     if name == "rl":
         return _learned(model_directory, monotonic_seconds)
@@ -40,8 +41,10 @@ def build_strategy(
 def _learned(model_directory: Path, monotonic_seconds: Callable[[], float]) -> Strategy:
     from strategies.registry import load
     from strategies.rl_mlx import RLStrategy, choose_device
+    from strategies.smoke import try_model
 
     model = load(model_directory)
+    try_model(model, str(model_directory))
     return RLStrategy(model, device=choose_device(model, monotonic_seconds))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from mlx.utils import tree_flatten
 from numpy.typing import NDArray
 
-from helpers.domain import FEATURE_NAMES, Action, Message
+from strategies.architecture import Architecture
 
 FloatArray = NDArray[np.float32]
 
@@ -24,23 +24,6 @@ HIDDEN_GAIN: Final = math.sqrt(2.0)
 """Orthogonal gains of hidden layers, policy head and value head: the standard of PPO (L12)."""
 POLICY_GAIN: Final = 0.01
 VALUE_GAIN: Final = 1.0
-
-
-class Architecture(Message, frozen=True):
-    """The numbers that fix every shape (DESIGN section 5)."""
-
-    features: int = len(FEATURE_NAMES)
-    history_length: int = 5
-    encoder_hidden: int = 64
-    temporal_width: int = 32
-    actor_hidden: int = 64
-    critic_hidden: int = 96
-    actions: int = len(Action)
-
-    @property
-    def window_width(self) -> int:
-        """Return the width of the flattened history: 5 states of 18 features are 90."""
-        return self.history_length * self.features
 
 
 class TemporalEncoder(nn.Module):

@@ -14,7 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 from helpers.domain import FEATURE_NAMES, NO_FORECAST, Action, Decision, MarketState, Message
-from strategies.base import decision_from, entropy_nats
+from strategies.base import decision_from, entropy_nats, softmax
 from strategies.history import HISTORY_LENGTH, StateHistory
 from strategies.networks import Actor, ActorCritic, Architecture, Critic, TemporalEncoder
 from strategies.packed import Forward, PackedForward
@@ -31,6 +31,7 @@ __all__ = [
     "TemporalEncoder",
     "TemporalNote",
     "choose_device",
+    "softmax",
 ]
 
 PROBE_ROWS: Final = 4
@@ -183,15 +184,6 @@ class RLStrategy:
         """Drop the history and the note of a market that has rolled."""
         self._history.forget(market)
         self._notes.forget(market)
-
-
-def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
-    """Return the probabilities of three logits; they sum to 1 within rounding."""
-    hold, buy, sell = logits
-    top = max(hold, buy, sell)
-    weights = (math.exp(hold - top), math.exp(buy - top), math.exp(sell - top))
-    total = weights[0] + weights[1] + weights[2]
-    return (weights[0] / total, weights[1] / total, weights[2] / total)
 
 
 def choose_device(model: Model, monotonic_seconds: Callable[[], float]) -> mx.DeviceType:
