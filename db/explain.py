@@ -23,6 +23,7 @@ from helpers.domain import (
     Fill,
     HaltChanged,
     MarketSeen,
+    ModelChanged,
     OperatorAnswered,
     OrderUpdate,
     Refused,
@@ -77,7 +78,7 @@ class Explainer:
         counted = record.at_ns >= self._since_ns
         self._rows += counted
         body = record.body
-        if isinstance(body, HaltChanged | FeedGap | OperatorAnswered):
+        if isinstance(body, HaltChanged | FeedGap | OperatorAnswered | ModelChanged):
             if counted:
                 self._note_moment(record, body)
         elif record.market and self._market not in ("", record.market):
@@ -132,7 +133,9 @@ class Explainer:
         if record.at_ns != self._runs[-1].last_ns:
             self._runs[-1] = msgspec.structs.replace(self._runs[-1], last_ns=record.at_ns)
 
-    def _note_moment(self, record: Record, body: HaltChanged | FeedGap | OperatorAnswered) -> None:
+    def _note_moment(
+        self, record: Record, body: HaltChanged | FeedGap | OperatorAnswered | ModelChanged
+    ) -> None:
         self._moments_total += 1
         self._moments.append(
             Moment(
@@ -141,6 +144,7 @@ class Explainer:
                 halt=body if isinstance(body, HaltChanged) else None,
                 gap=body if isinstance(body, FeedGap) else None,
                 answer=body if isinstance(body, OperatorAnswered) else None,
+                model=body if isinstance(body, ModelChanged) else None,
             )
         )
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from helpers.domain import NO_FORECAST, Action, Decision, MarketState
 
+if TYPE_CHECKING:
+    from strategies.models import Model, ModelManifest
+
 __all__ = [
     "Action",
+    "LearnedStrategy",
     "MarketState",
     "ModelError",
     "Strategy",
@@ -54,6 +58,20 @@ class Strategy(Protocol):
 
     def forget(self, market: str) -> None:
         """Drop whatever is remembered of a market that has rolled (slug)."""
+        ...
+
+
+@runtime_checkable
+class LearnedStrategy(Strategy, Protocol):
+    """A policy whose weights can be exchanged while it is asked."""
+
+    @property
+    def manifest(self) -> ModelManifest:
+        """Return the manifest of the model in use."""
+        ...
+
+    def adopt(self, model: Model) -> None:
+        """Use another model from the next decision on."""
         ...
 
 

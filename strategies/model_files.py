@@ -3,7 +3,8 @@
 A model is three files in one directory, and a fourth where its training can go on. The manifest
 names the digests of the others and is replaced last: what a crash leaves is complete or does not
 verify, and then names the model before, which ``roll_back`` restores. Who writes holds a lock on
-the directory, so that no reader of ours sees half of a change. Must not: import MLX, or decide which model is better.
+the directory, so that no reader of ours sees half of a change. Must not: import MLX, or decide
+which model is better.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ FILES: Final = (WEIGHTS_FILE, STATISTICS_FILE, MANIFEST_FILE)
 
 MAXIMUM_FILE_BYTES: Final = 16_000_000
 """A hundred times the shipped weights; a larger file is not one of ours and is not read."""
+MAXIMUM_MANIFEST_BYTES: Final = 64_000
+"""Forty times the shipped one; its texts are quoted in errors and shown in lists."""
 MAXIMUM_BACKUPS_LISTED: Final = 1_000
 """The newest; older ones stay on the disk and are promoted by their path."""
 LOCK_TRIES: Final = 500
@@ -88,7 +91,7 @@ def read_files(place: Path, *, locked: bool = True) -> ModelFiles:
         statistics = read_bytes(directory / f"{stem}_stats.npz")
         path, optimizer = directory / f"{stem}.json", b""
         if path.exists():
-            raw_manifest = read_bytes(path)
+            raw_manifest = read_bytes(path, MAXIMUM_MANIFEST_BYTES)
             manifest = decode_manifest(raw_manifest, str(path))
             if manifest.optimizer_sha256:
                 optimizer = read_bytes(directory / f"{stem}_optimizer.safetensors")
@@ -182,20 +185,18 @@ def verified_manifest(directory: Path) -> ModelManifest | None:
         return None
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, limit_bytes: int = MAXIMUM_FILE_BYTES) -> bytes:
     """Return a model file's bytes; raise ``ModelError`` when it is unreadable or too large."""
     try:
         with path.open("rb") as file:
-            raw = file.read(MAXIMUM_FILE_BYTES + 1)
+            raw = file.read(limit_bytes + 1)
     except OSError as error:
         raise ModelError(
             f"{path}: was unreadable ({error.strerror}), expected a model file; {MEND}, or begin "
             "with `python -m strategies.registry init`"
         ) from error
-    if len(raw) > MAXIMUM_FILE_BYTES:
-        raise ModelError(
-            f"{path}: was over {MAXIMUM_FILE_BYTES} bytes, expected a model file; remove it"
-        )
+    if len(raw) > limit_bytes:
+        raise ModelError(f"{path}: was over {limit_bytes} bytes, expected a model file; remove it")
     return raw
 
 
@@ -257,7 +258,7 @@ def _former_ids(directory: Path, backups: Path) -> Sequence[str]:
         return replaced_before(verified, backups)
     path, kept = directory / MANIFEST_FILE, [kept.manifest.model_id for kept in _kept(backups)]
     try:
-        claimed = decode_manifest(read_bytes(path), str(path))
+        claimed = decode_manifest(read_bytes(path, MAXIMUM_MANIFEST_BYTES), str(path))
     except ModelError:
         # Nobody knows what was here: whatever was replaced last comes first.
         return list(dict.fromkeys(kept))
@@ -377,7 +378,12 @@ def _reading(directory: Path) -> Generator[None]:
 def _locked(directory: Path, kind: int) -> Generator[None]:
     # On the directory itself: a lock file would lie among the models. A process that dies gives it
     # back.
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ModelError(
+            f"{directory}: was unusable ({error.strerror}), expected a directory of ours"
+        ) from error
     try:
         for _ in range(LOCK_TRIES):
             if _try_lock(descriptor, kind):

@@ -19,7 +19,7 @@ from strategies.history import HISTORY_LENGTH, StateHistory
 from strategies.networks import Actor, ActorCritic, Architecture, Critic, TemporalEncoder
 from strategies.packed import Forward, PackedForward
 from strategies.per_market import PerMarket
-from strategies.registry import Model
+from strategies.registry import Model, ModelManifest
 
 __all__ = [
     "Actor",
@@ -75,6 +75,11 @@ class RLStrategy:
         """Return the id of the model in use."""
         return self._model_id
 
+    @property
+    def manifest(self) -> ModelManifest:
+        """Return the manifest of the model in use."""
+        return self._manifest
+
     def adopt(self, model: Model) -> None:
         """Use another model from the next decision on; histories stay.
 
@@ -88,6 +93,7 @@ class RLStrategy:
                 f"expected {(len(FEATURE_NAMES), HISTORY_LENGTH)}"
             )
         self._packed = PackedForward(shape, model.networks, self._device)
+        self._manifest = model.manifest
         self._model_id = model.manifest.model_id
         self._version = model.manifest.feature_version
         self._windows = np.zeros((PROBE_ROWS, shape.window_width), dtype=np.float32)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from strategies import model_files, registry
+from strategies import registry
+from strategies.model_files import MAXIMUM_FILE_BYTES, MAXIMUM_MANIFEST_BYTES
 from strategies.networks import FloatArray, network_parameters
 from strategies.registry import (
     FILES,
@@ -218,10 +219,14 @@ def test_impossible_statistics_are_refused(home: Path, mean: float, std: float) 
         load(home)
 
 
-def test_oversized_file_is_not_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_file_is_not_read(home: Path) -> None:
     """A file far larger than a model is refused by its size."""
-    monkeypatch.setattr(model_files, "MAXIMUM_FILE_BYTES", 100_000)
-    with pytest.raises(ModelError, match="over 100000 bytes"):
+    with (home / WEIGHTS_FILE).open("r+b") as file:
+        file.truncate(MAXIMUM_FILE_BYTES + 1)
+    with pytest.raises(ModelError, match="over 16000000 bytes"):
+        load(home)
+    _edit_manifest(home, note="x" * MAXIMUM_MANIFEST_BYTES)
+    with pytest.raises(ModelError, match="over 64000 bytes"):
         load(home)
 
 

@@ -360,6 +360,7 @@ _NOT_DECIDING: Final = (
     "database_detail_days",
     "record",
     "model_directory",
+    "model_backup_directory",
     "tape_directory",
     "journal_directory",
     "log_directory",

@@ -22,6 +22,7 @@ from helpers.commands.composition import (
 from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, OneTrader
 from helpers.commands.live_feeds import LiveFeeds
+from helpers.commands.model_watch import ModelWatch
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
 from helpers.discord import DiscordAlerts
@@ -32,6 +33,7 @@ from helpers.domain import (
     HoldCause,
     Market,
     MarketResolved,
+    ModelChanged,
     Source,
     from_micros,
 )
@@ -42,6 +44,8 @@ from helpers.recorder import TapeWriter
 from helpers.settings import Settings
 from helpers.venues import Venues
 from helpers.watchdog import LoopBeat, Vital
+from strategies.base import LearnedStrategy
+from strategies.models import Model
 
 LONGEST_SLEEP_SECONDS: Final = 0.05
 """The engine's time is moved at least this often."""
@@ -169,6 +173,7 @@ class Worker:
             tasks.create_task(self._refetch_suspects(feeds))
             tasks.create_task(self._say_alive())
             tasks.create_task(self._hear_operator())
+            tasks.create_task(self._watch_model())
             tasks.create_task(self._end_when_stopped())
             tasks.create_task(self._side.run())
 
@@ -292,6 +297,21 @@ class Worker:
         while True:
             self.hear_operator()
             await asyncio.sleep(self._operator_poll_seconds)
+
+    async def _watch_model(self) -> None:
+        # A task of its own: a slow disk under the models must keep no halt waiting.
+        strategy, settings = self._flow.strategy, self._settings
+        if isinstance(strategy, LearnedStrategy):
+            watch = ModelWatch(strategy, settings.model_directory, settings.model_backup_directory)
+            await watch.run(self.change_model, self._operator_poll_seconds)
+
+    def change_model(self, changed: ModelChanged, model: Model | None) -> None:
+        """Let another model decide from now on, or none; the row is written either way."""
+        self.move_time(self._clock.now_ns())  # what is due was decided by the model before
+        strategy = self._flow.strategy
+        if model is not None and isinstance(strategy, LearnedStrategy):
+            strategy.adopt(model)
+        self._flow.outlets.write(self._now_ns, "", changed)
 
     async def _say_alive(self) -> None:
         while True:
