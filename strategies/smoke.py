@@ -14,7 +14,7 @@ import numpy as np
 from helpers.domain import FEATURE_NAMES
 from strategies.architecture import Architecture
 from strategies.base import ModelError, entropy_nats, softmax
-from strategies.models import Model
+from strategies.models import MEND, Model
 from strategies.networks import ActorCritic, FloatArray
 from strategies.packed import PackedForward
 
@@ -83,4 +83,4 @@ def smoke_problem(shape: Architecture, networks: ActorCritic) -> str:
 def try_model(model: Model, name: str) -> None:
     """Raise ``ModelError`` for a model whose smoke decision fails."""
     if problem := smoke_problem(model.manifest.architecture, model.networks):
-        raise ModelError(f"{name}: {problem}; use another model")
+        raise ModelError(f"{name}: {problem}; {MEND}")
