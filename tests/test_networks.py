@@ -6,7 +6,9 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from strategies.architecture import parameter_shapes
 from strategies.networks import (
+    ActorCritic,
     Architecture,
     build_networks,
     network_parameters,
@@ -16,6 +18,13 @@ from strategies.registry import import_weights
 from tests.shared import shared_file
 
 SHAPE = Architecture()
+
+
+def test_shapes_are_known_without_mlx() -> None:
+    """What files are checked against is what the modules have, also for other widths."""
+    for shape in (Architecture(), Architecture(actor_hidden=8, temporal_width=4, features=3)):
+        modules = network_parameters(ActorCritic(shape))
+        assert {name: value.shape for name, value in modules.items()} == parameter_shapes(shape)
 
 
 def test_parameters_have_the_contract_names_and_shapes() -> None:

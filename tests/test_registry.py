@@ -221,12 +221,12 @@ def test_impossible_statistics_are_refused(home: Path, mean: float, std: float) 
 
 def test_oversized_file_is_not_read(home: Path) -> None:
     """A file far larger than a model is refused by its size."""
+    _edit_manifest(home, note="x" * MAXIMUM_MANIFEST_BYTES)
+    with pytest.raises(ModelError, match="over 64000 bytes"):
+        load(home)
     with (home / WEIGHTS_FILE).open("r+b") as file:
         file.truncate(MAXIMUM_FILE_BYTES + 1)
     with pytest.raises(ModelError, match="over 16000000 bytes"):
-        load(home)
-    _edit_manifest(home, note="x" * MAXIMUM_MANIFEST_BYTES)
-    with pytest.raises(ModelError, match="over 64000 bytes"):
         load(home)
 
 

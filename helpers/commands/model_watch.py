@@ -53,7 +53,7 @@ class ModelWatch:
         """Look until cancelled; ``tell`` is called on the loop, with the model to adopt if any."""
         while True:
             if self.look():
-                await self._judge(tell)
+                await self.judge_and_tell(tell)
             await asyncio.sleep(poll_seconds)
 
     def look(self) -> bool:
@@ -66,7 +66,8 @@ class ModelWatch:
         self._still += 1
         return self._still >= STILL_LOOKS and not is_changing(self._directory)
 
-    async def _judge(self, tell: Tell) -> None:
+    async def judge_and_tell(self, tell: Tell) -> None:
+        """Judge what was looked at last in a thread; tell, unless it changed meanwhile."""
         state, first = self._seen, not self._judged
         changed, model = await asyncio.to_thread(self.judge)
         if self._state() != state:
