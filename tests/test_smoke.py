@@ -9,7 +9,13 @@ from strategies.architecture import Architecture
 from strategies.base import ModelError, entropy_nats, softmax
 from strategies.networks import FloatArray, build_networks, network_parameters
 from strategies.packed import PackedForward
-from strategies.registry import Model, import_weights, initial_model
+from strategies.registry import (
+    FRESH_STATISTICS,
+    Model,
+    build_model,
+    import_weights,
+    initial_model,
+)
 from strategies.smoke import (
     ENTROPY_FLOOR_NATS,
     PADDED_WINDOWS,
@@ -28,7 +34,10 @@ def changed(**parameters: FloatArray) -> Model:
     model = initial_model(1, "2026-01-01")
     names = {name.replace("__", "."): value for name, value in parameters.items()}
     found = {**network_parameters(model.networks), **names}
-    return model._replace(networks=build_networks(SHAPE, found))
+    networks = build_networks(SHAPE, found)
+    return build_model(
+        networks, SHAPE, FRESH_STATISTICS, created="2026-01-01", trained_steps=0, note="changed"
+    )
 
 
 def biased(hold: float) -> Model:

@@ -173,7 +173,7 @@ class Worker:
             tasks.create_task(self._refetch_suspects(feeds))
             tasks.create_task(self._say_alive())
             tasks.create_task(self._hear_operator())
-            tasks.create_task(self._watch_model())
+            tasks.create_task(self.watch_model())
             tasks.create_task(self._end_when_stopped())
             tasks.create_task(self._side.run())
 
@@ -298,7 +298,8 @@ class Worker:
             self.hear_operator()
             await asyncio.sleep(self._operator_poll_seconds)
 
-    async def _watch_model(self) -> None:
+    async def watch_model(self) -> None:
+        """Follow the model's files for as long as the run goes on; a baseline has none."""
         # A task of its own: a slow disk under the models must keep no halt waiting.
         strategy, settings = self._flow.strategy, self._settings
         if isinstance(strategy, LearnedStrategy):
