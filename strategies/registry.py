@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from helpers.clock import RealClock
+from strategies.model_backups import find_kept, install, kept_models, roll_back
 from strategies.model_files import (
     FILES,
     MANIFEST_FILE,
@@ -26,13 +27,9 @@ from strategies.model_files import (
     STATISTICS_FILE,
     WEIGHTS_FILE,
     ModelFiles,
-    find_kept,
-    install,
-    kept_models,
     phase5_manifest,
     read_bytes,
     read_files,
-    roll_back,
     verified_files,
 )
 from strategies.models import (

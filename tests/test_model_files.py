@@ -16,19 +16,15 @@ import pytest
 from msgspec.structs import replace
 
 from strategies import model_files
+from strategies.model_backups import find_kept, install, kept_models, replaced_before, roll_back
 from strategies.model_files import (
     FILES,
     MANIFEST_FILE,
     OPTIMIZER_FILE,
     STATISTICS_FILE,
     WEIGHTS_FILE,
-    find_kept,
-    install,
     is_changing,
-    kept_models,
     read_files,
-    replaced_before,
-    roll_back,
     verified_files,
     verified_manifest,
 )

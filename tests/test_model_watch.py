@@ -17,7 +17,8 @@ from helpers.commands.model_watch import SAME_MODEL, STILL_LOOKS, ModelWatch
 from helpers.domain import ModelChanged
 from strategies.base import LearnedStrategy
 from strategies.baseline import Baseline
-from strategies.model_files import MANIFEST_FILE, STATISTICS_FILE, WEIGHTS_FILE, roll_back
+from strategies.model_backups import roll_back
+from strategies.model_files import MANIFEST_FILE, STATISTICS_FILE, WEIGHTS_FILE
 from strategies.models import Model, ModelManifest, encode_weights, sha256_of
 from strategies.momentum import Momentum
 from strategies.registry import initial_model, load, save

@@ -28,14 +28,8 @@ from helpers.commands.operator_verbs import (
 )
 from helpers.domain import RunStarted
 from helpers.settings import Settings
-from strategies.model_files import (
-    ModelFiles,
-    find_former,
-    install,
-    roll_back,
-    verified_files,
-    verified_manifest,
-)
+from strategies.model_backups import find_former, install, roll_back
+from strategies.model_files import ModelFiles, verified_files, verified_manifest
 from strategies.models import ModelManifest, verify_model
 from strategies.smoke import try_model
 

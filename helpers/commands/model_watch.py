@@ -17,13 +17,8 @@ from typing import Final
 from db.control_state import fitting
 from helpers.domain import ModelChanged
 from strategies.base import LearnedStrategy, ModelError
-from strategies.model_files import (
-    FILES,
-    ModelFiles,
-    is_changing,
-    read_files,
-    replaced_before,
-)
+from strategies.model_backups import replaced_before
+from strategies.model_files import FILES, ModelFiles, is_changing, read_files
 from strategies.models import MODEL_ID_DIGITS, Model, ModelManifest, verify_model
 
 STILL_LOOKS: Final = 3

@@ -30,7 +30,8 @@ from helpers.commands.terminal import aligned, write_out
 from helpers.domain import Message
 from helpers.settings import Settings, SettingsError, load_settings
 from strategies.base import ModelError
-from strategies.model_files import KeptModel, find_kept, kept_models, verified_files
+from strategies.model_backups import KeptModel, find_kept, kept_models
+from strategies.model_files import verified_files
 from strategies.models import ModelManifest
 
 EXIT_NO_MODEL: Final = 66
