@@ -26,14 +26,28 @@ POLICY_GAIN: Final = 0.01
 VALUE_GAIN: Final = 1.0
 
 
+class _Linear(nn.Linear):
+    """A linear layer that begins with zeros: its weights always come from somewhere.
+
+    Nothing is drawn on purpose. MLX keeps a generator for every thread that has ever drawn, and
+    frees it with the interpreter's lock at that thread's end: a process that ends at the same
+    moment is aborted.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        nn.Module.__init__(self)
+        self.weight = mx.zeros((outputs, inputs))
+        self.bias = mx.zeros((outputs,))
+
+
 class TemporalEncoder(nn.Module):
     """(B, 90) last five states, oldest first -> (B, 32) encoding in (-1, 1)."""
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(shape.window_width, shape.encoder_hidden)
+        self.fc1 = _Linear(shape.window_width, shape.encoder_hidden)
         self.ln1 = nn.LayerNorm(shape.encoder_hidden, eps=LAYER_NORM_EPSILON)
-        self.fc2 = nn.Linear(shape.encoder_hidden, shape.temporal_width)
+        self.fc2 = _Linear(shape.encoder_hidden, shape.temporal_width)
         self.ln2 = nn.LayerNorm(shape.temporal_width, eps=LAYER_NORM_EPSILON)
 
     def __call__(self, window: mx.array) -> mx.array:
@@ -48,11 +62,11 @@ class _Head(nn.Module):
     def __init__(self, shape: Architecture, hidden: int, outputs: int) -> None:
         super().__init__()
         self.temporal_encoder = TemporalEncoder(shape)
-        self.fc1 = nn.Linear(shape.features + shape.temporal_width, hidden)
+        self.fc1 = _Linear(shape.features + shape.temporal_width, hidden)
         self.ln1 = nn.LayerNorm(hidden, eps=LAYER_NORM_EPSILON)
-        self.fc2 = nn.Linear(hidden, hidden)
+        self.fc2 = _Linear(hidden, hidden)
         self.ln2 = nn.LayerNorm(hidden, eps=LAYER_NORM_EPSILON)
-        self.fc3 = nn.Linear(hidden, outputs)
+        self.fc3 = _Linear(hidden, outputs)
 
     def output(self, current: mx.array, window: mx.array) -> mx.array:
         """Return the (B, outputs) linear output."""

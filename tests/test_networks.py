@@ -93,3 +93,11 @@ def test_phase5_parity() -> None:
         assert np.allclose(np.array(networks.critic(current, window)), pairs["value"], atol=1e-5)
         for net, key in ((networks.actor, "actor_encoding"), (networks.critic, "critic_encoding")):
             assert np.allclose(np.array(net.temporal_encoder(window)), pairs[key], atol=1e-5)
+
+
+def test_building_networks_draws_nothing() -> None:
+    """A thread that has drawn from MLX can abort a process that ends at the same moment."""
+    generator: list[mx.array] = mx.random.state  # pyright: ignore[reportAssignmentType]
+    before = np.array(generator[0])
+    build_networks(SHAPE, orthogonal_parameters(SHAPE, 1))
+    assert (np.array(generator[0]) == before).all()

@@ -10,8 +10,8 @@ weights between two decisions, or says why it does not, and the verb waits for i
 
 Exit codes: 0 done; 1 a worker runs and did not answer, or keeps its model; 2 usage; 66 there is no
 such model, or it cannot be used: nothing was changed; 70 files cannot be written, or the control
-log cannot be read; 78 settings. `--json` prints one document: its keys are those of a manifest
-(models/README.md), some may be added, none goes.
+log cannot be read; 78 settings. `--json` prints one document: its keys are the fields of
+`ModelsDocument` or of a `ModelManifest`; some may be added, none goes.
 """
 
 from __future__ import annotations
