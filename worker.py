@@ -22,6 +22,7 @@ VERBS = {
     "halt": "no entries from now on, exits go on; a running worker obeys within a second",
     "resume": "end a halt, after showing what stands",
     "flatten": "close every position now, asking first; entries are halted",
+    "models": "list the models, show one, promote one, bring back the one before",
     "doctor": "look at everything a trade needs, and say how to mend what fails",
     "approve": "let the venue's contracts move the wallet's dollars and shares, asking first",
     "config": "print the effective settings, secrets masked, and where each came from",

@@ -22,7 +22,8 @@ from helpers import logs
 from helpers.clock import SimulatedClock
 from helpers.commands.composition import Flow, build_flow
 from helpers.commands.replay import Player
-from helpers.domain import NS_PER_MS, MarketOpened, Mode, Source
+from helpers.commands.shadows import Shadows
+from helpers.domain import NS_PER_MS, MarketOpened, Mode, ShadowWindow, Source
 from helpers.feeds.binance_wire import Frame as BinanceFrame
 from helpers.feeds.polymarket_market import _Element
 from helpers.settings import load_settings
@@ -85,6 +86,10 @@ def _floor_us(frames: list[tuple[Source, bytes]]) -> float:
     return (time.perf_counter() - start) / len(frames) * 1e6
 
 
+def _nobody(_market: str, _window: ShadowWindow) -> None:
+    """Hear no shadow: there is none."""
+
+
 def _replay_us(folder: Path, tape: Path, facts: list[MarketOpened]) -> float:
     settings = load_settings(strategy="momentum", journal_directory=folder / "journal")
     clock = SimulatedClock(START_MS * NS_PER_MS)
@@ -96,7 +101,7 @@ def _replay_us(folder: Path, tape: Path, facts: list[MarketOpened]) -> float:
         flow: Flow = build_flow(settings, Mode.REPLAY, journal, allow_cold=True)
         for event in facts:
             flow.engine.on_event(event)
-        player = Player(flow, clock, None, ())
+        player = Player(flow, clock, None, Shadows(settings, _nobody, allow_cold=True))
         start = time.perf_counter()
         for frame in read_tape(tape):
             player.play(frame)

@@ -8,7 +8,7 @@ version cannot read is damage, and damage is a halt: "could not read" is never "
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -64,13 +64,26 @@ class CauseReleased(Message, frozen=True, tag_field="entry", tag="released"):
     request_id: RequestId
 
 
+class ModelNoted(Message, frozen=True, tag_field="entry", tag="model"):
+    """What a worker did about model files that changed; whoever wrote them waits for it."""
+
+    at_ns: int
+    change: Literal["promoted", "rolled_back", "refused"]
+    model_id: Annotated[str, msgspec.Meta(max_length=64)]
+    """What decides now."""
+    offered: Annotated[str, msgspec.Meta(max_length=64)]
+    """The id that the files claim."""
+    detail: str
+    run: str
+
+
 class Damage(Message, frozen=True):
     """Something that cannot be read: whether a halt stood there is not known."""
 
     problem: str
 
 
-ControlEntry = ControlRequest | ControlAnswer | CauseHeld | CauseReleased
+ControlEntry = ControlRequest | ControlAnswer | CauseHeld | CauseReleased | ModelNoted
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ControlEntry).decode
@@ -166,6 +179,8 @@ class ControlState:
                 self._standing.setdefault(entry.cause, entry)
             case CauseReleased():
                 self._standing.pop(entry.cause, None)
+            case ModelNoted():
+                pass  # for whoever waits for it at this moment
             case Damage():
                 self._note_damage(entry)
         if not isinstance(entry, Damage):

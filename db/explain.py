@@ -26,6 +26,7 @@ from helpers.domain import (
     MarketSeen,
     Message,
     Mode,
+    ModelChanged,
     OperatorAnswered,
     OrderIntent,
     OrderUpdate,
@@ -100,7 +101,7 @@ class Explainer:
         else:
             self._rows += counted
         self._last_ns = max(self._last_ns, last_ns)
-        if isinstance(body, HaltChanged | FeedGap | OperatorAnswered):
+        if isinstance(body, HaltChanged | FeedGap | OperatorAnswered | ModelChanged):
             if counted:
                 self._note_moment(record, body)
         elif record.market and self._market not in ("", record.market):
@@ -164,7 +165,9 @@ class Explainer:
             self._runs[-1] = msgspec.structs.replace(self._runs[-1], last_ns=self._last_ns)
 
     def _note_moment(
-        self, record: Record | Row, body: HaltChanged | FeedGap | OperatorAnswered
+        self,
+        record: Record | Row,
+        body: HaltChanged | FeedGap | OperatorAnswered | ModelChanged,
     ) -> None:
         self._moments_total += 1
         self._moments.append(
@@ -174,6 +177,7 @@ class Explainer:
                 halt=body if isinstance(body, HaltChanged) else None,
                 gap=body if isinstance(body, FeedGap) else None,
                 answer=body if isinstance(body, OperatorAnswered) else None,
+                model=body if isinstance(body, ModelChanged) else None,
             )
         )
 

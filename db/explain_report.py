@@ -10,6 +10,7 @@ from helpers.domain import (
     FeedGap,
     HaltChanged,
     Message,
+    ModelChanged,
     OperatorAnswered,
     ResolutionSeen,
     RuleValue,
@@ -170,13 +171,14 @@ class RunSeen(Message, frozen=True):
 
 
 class Moment(Message, frozen=True):
-    """A halt, an answer to an operator or a feed gap, and when."""
+    """A halt, an answer to an operator, a feed gap or a change of the model, and when."""
 
     at_ns: int
     market: str
     halt: HaltChanged | None
     gap: FeedGap | None
     answer: OperatorAnswered | None = None
+    model: ModelChanged | None = None
 
 
 class Report(Message, frozen=True):
@@ -193,7 +195,7 @@ class Report(Message, frozen=True):
     markets_left_out: tuple[str, ...]
     """Slugs that were met but not asked for."""
     moments: tuple[Moment, ...]
-    """The last halts, answers to operators and feed gaps."""
+    """The last halts, answers to operators, feed gaps and changes of the model."""
     moments_total: int
     unknown_kinds: tuple[Count, ...]
     warnings: tuple[str, ...]

@@ -321,7 +321,11 @@ def _moment_words(seen: Moment) -> str:
     if seen.answer is not None:
         answer = seen.answer
         return f"answered {answer.request_id}: {answer.trading}" + _after(", ", answer.detail)
-    assert seen.gap is not None  # A moment is one of the three.
+    if seen.model is not None:
+        model = seen.model
+        stays = "running" if model.change == "refused" else "model"
+        return f"model {model.change}: {stays} {model.model_id}" + _after(", ", model.why)
+    assert seen.gap is not None  # A moment is one of the four.
     return f"feed {seen.gap.source.value}: {seen.gap.reason}"
 
 

@@ -34,6 +34,7 @@ from helpers.domain import (
     LedgerConflict,
     MarketSeen,
     MergeAsked,
+    ModelChanged,
     OperatorAnswered,
     Reconciled,
     ResolutionSeen,
@@ -320,6 +321,13 @@ def _operator_answered(_: int, record: Record, body: OperatorAnswered) -> Iterat
     ))  # fmt: skip
 
 
+def _model_changed(_: int, record: Record, body: ModelChanged) -> Iterator[Change]:
+    yield Event("model_promotions", (
+        record.at_ns, body.change, plain(body.model_id), plain(body.replaces),
+        plain(body.offered), plain(body.why),
+    ))  # fmt: skip
+
+
 def _alert(_: int, record: Record, body: AlertSent) -> Iterator[Change]:
     yield Event("alerts", (
         record.at_ns, plain(record.market), body.number, body.kind.value, body.severity.value,
@@ -353,5 +361,6 @@ _KINDS: Final[dict[type[Body], _Maker]] = {
     FeedRestored: _feed_restored,
     HaltChanged: _halt_changed,
     OperatorAnswered: _operator_answered,
+    ModelChanged: _model_changed,
     AlertSent: _alert,
 }

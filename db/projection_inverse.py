@@ -32,6 +32,7 @@ from helpers.domain import (
     IntentReason,
     MarketSeen,
     Mode,
+    ModelChanged,
     OperatorAnswered,
     OperatorVerb,
     OrderIntent,
@@ -316,6 +317,12 @@ def answer_body(row: Found) -> OperatorAnswered:
     """Return a row of ``operator_answers``."""
     verb, trading = OperatorVerb(row["verb"]), TradingState(row["trading"])
     return OperatorAnswered(row["request_id"], verb, trading, row["detail"], row["done"])
+
+
+def model_body(row: Found) -> ModelChanged:
+    """Return a row of ``model_promotions``."""
+    former, offered = row["previous_model_id"], row["offered_model_id"]
+    return ModelChanged(row["change"], row["model_id"], former, offered, row["why"])
 
 
 def health_body(row: Found) -> FeedGap | None:

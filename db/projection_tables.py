@@ -74,6 +74,10 @@ EVENT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "operator_answers": (
         *("session", "seq", "at_ns", "request_id", "verb", "trading", "done", "detail"),
     ),
+    "model_promotions": (
+        *("session", "seq", "at_ns", "change", "model_id", "previous_model_id"),
+        *("offered_model_id", "why"),
+    ),
     "alerts": (
         *("session", "seq", "at_ns", "market", "number", "kind", "severity", "outcome"),
         *("title", "text", "count", "made_ns", "message_id", "merged_into", "tries", "detail"),

@@ -35,7 +35,10 @@ _Row = TypeVar("_Row", bound=Message)
 
 _SESSIONS: Final = """
 SELECT s.session, s.account, s.book::text, s.run, coalesce(s.strategy, '') AS strategy,
-    coalesce(s.model_id, '') AS model_id, coalesce(s.feature_version, '') AS feature_version,
+    coalesce((
+        SELECT c.model_id FROM model_promotions c
+        WHERE c.session = s.session ORDER BY c.seq DESC LIMIT 1
+    ), s.model_id, '') AS model_id, coalesce(s.feature_version, '') AS feature_version,
     coalesce(s.build_id, '') AS build_id, coalesce(s.settings_digest, '') AS settings_digest,
     coalesce(s.started_ns, 0) AS started_ns, coalesce(s.heartbeat_ns, 0) AS heartbeat_ns,
     coalesce(s.stopped_ns, 0) AS stopped_ns, coalesce(s.stop_reason, '') AS stop_reason,

@@ -22,6 +22,7 @@ from db.projection_inverse import (
     halt_body,
     health_body,
     market_body,
+    model_body,
     order_body,
     position_body,
     refusal_rows,
@@ -150,6 +151,13 @@ WHERE session = $1 AND seq > $2
 ORDER BY seq
 LIMIT $3
 """
+_MODELS: Final = """
+SELECT seq, at_ns, '' AS market, change::text, model_id, previous_model_id, offered_model_id, why
+FROM model_promotions
+WHERE session = $1 AND seq > $2
+ORDER BY seq
+LIMIT $3
+"""
 _HEALTH: Final = """
 SELECT seq, at_ns, market, kind::text, source::text, detail
 FROM health_events
@@ -162,6 +170,7 @@ SELECT seq, at_ns, market FROM (
     SELECT session, seq, at_ns, market FROM redemptions
     UNION ALL SELECT session, seq, at_ns, market FROM exits
     UNION ALL SELECT session, seq, at_ns, market FROM alerts
+    UNION ALL SELECT session, seq, at_ns, market FROM shadow_windows
     UNION ALL SELECT session, seq, at_ns, '' FROM equity
     UNION ALL SELECT session, seq, at_ns, '' FROM checkpoints
     UNION ALL SELECT session, seq, at_ns, '' FROM cash_adjustments
@@ -199,6 +208,7 @@ PARTS: Final = (
     Part(_MARKETS, rows_with(market_body), ("account",)),
     Part(_HALTS, rows_with(halt_body)),
     Part(_ANSWERS, rows_with(answer_body)),
+    Part(_MODELS, rows_with(model_body)),
     Part(_HEALTH, rows_with(health_body)),
     Part(_COUNTED, rows_with(lambda _: None)),
 )

@@ -49,11 +49,11 @@ CREATE TYPE alert_kind AS ENUM (
     'started', 'stopped', 'entered', 'closed', 'fill_failed', 'refused', 'entries_held',
     'entries_released', 'feed_stale', 'feed_recovered', 'order_unknown', 'mismatch', 'books_agree',
     'exit_step', 'redeem', 'cash_adjusted', 'model_promoted', 'model_rolled_back', 'milestone',
-    'daily_summary', 'test'
+    'daily_summary', 'test', 'model_refused'
 );
 CREATE TYPE alert_severity AS ENUM ('info', 'warning', 'critical');
 CREATE TYPE alert_outcome AS ENUM ('delivered', 'merged', 'dropped', 'failed');
-CREATE TYPE promotion_change AS ENUM ('promoted', 'rolled_back');
+CREATE TYPE promotion_change AS ENUM ('promoted', 'rolled_back', 'refused');
 
 CREATE FUNCTION moment(nanoseconds bigint) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -576,14 +576,20 @@ CREATE TABLE alerts (
 );
 
 CREATE TABLE model_promotions (
-    promotion integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT now(),
+    session integer NOT NULL REFERENCES sessions,
+    seq bigint NOT NULL,
+    at_ns bigint NOT NULL,
+    at timestamptz GENERATED ALWAYS AS (moment(at_ns)) STORED,
     change promotion_change NOT NULL,
     model_id text NOT NULL,
     previous_model_id text NOT NULL,
-    session integer REFERENCES sessions
+    offered_model_id text NOT NULL,
+    why text NOT NULL,
+    PRIMARY KEY (session, seq)
 );
-COMMENT ON TABLE model_promotions IS 'Weights that took over, or were taken back.';
+COMMENT ON TABLE model_promotions IS
+    'Models that took over while a run went on, were taken back, or were refused.';
+COMMENT ON COLUMN model_promotions.model_id IS 'What decides after the row.';
 
 -- Views ------------------------------------------------------------------------------------------
 
@@ -872,5 +878,7 @@ UNION ALL
 SELECT session, 'alert', count(*) FROM alerts GROUP BY session
 UNION ALL
 SELECT session, 'shadow_window', count(*) FROM shadow_windows GROUP BY session
+UNION ALL
+SELECT session, 'model_changed', count(*) FROM model_promotions GROUP BY session
 ) AS counted GROUP BY session, kind;
 COMMENT ON VIEW journal_counts IS 'Rows of each kind: equal to the journal''s, retired ones included.';

@@ -1,8 +1,8 @@
 """Turns rows of the journal into alerts. Pure: rows and moments in, alerts out.
 
-One method a kind of row, named in ``_READERS``: a new kind of row (a promoted model, say) needs a
-method and a line there. What a start finds, repeats or passes by itself is kept back
-(``discord_safety``), refusals are merged (``discord_refusals``).
+One method a kind of row, named in ``_READERS``: a new kind of row needs a method and a line there.
+What a start finds, repeats or passes by itself is kept back (``discord_safety``), refusals are
+merged (``discord_refusals``).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from helpers.domain import (
     Fill,
     FillStatus,
     HaltChanged,
+    ModelChanged,
     Refused,
     RoundTrip,
     RunStarted,
@@ -235,6 +236,19 @@ class AlertReader:
             self._today.feed_gaps += 1
         return self._safety_alerts.read(at_ns, market, body)
 
+    def _model(self, at_ns: int, _market: str, body: ModelChanged) -> Iterable[Alert]:
+        if body.change == "refused":
+            facts = lines(running=body.model_id, offered=body.offered, why=body.why)
+            title = f"model files refused, {body.model_id} stays"
+            yield Alert(AlertKind.MODEL_REFUSED, WARNING, Meaning.WARNING, title, facts, at_ns)
+        elif body.model_id != body.replaces:
+            facts = lines(model=body.model_id, replaces=body.replaces, why=body.why)
+            promoted = body.change == "promoted"
+            kind = AlertKind.MODEL_PROMOTED if promoted else AlertKind.MODEL_ROLLED_BACK
+            severity = INFO if promoted else WARNING
+            title = f"model {body.model_id} {'promoted' if promoted else 'is back'}"
+            yield Alert(kind, severity, Meaning.NEUTRAL, title, facts, at_ns)
+
     def _cash(self, at_ns: int, _market: str, body: CashAdjusted) -> Iterable[Alert]:
         change = body.after_micros - body.before_micros
         facts = lines(before=dollars(body.before_micros), after=dollars(body.after_micros))
@@ -257,6 +271,7 @@ _READERS: Final[Mapping[type, Callable[[AlertReader, int, str, Any], Iterable[Al
             Refused: AlertReader._refused,
             ClaimChanged: AlertReader._claim,
             CashAdjusted: AlertReader._cash,
+            ModelChanged: AlertReader._model,
             **dict.fromkeys(SAFETY_READ, AlertReader._safety),
         }
     )

@@ -30,6 +30,7 @@ from helpers.domain import (
     LedgerConflict,
     MarketSeen,
     Mode,
+    ModelChanged,
     OrderUpdate,
     Refused,
     Rejected,
@@ -222,6 +223,25 @@ class Narrator:
             facts = {"market": market, **facts}
         getattr(self._logs[tag], severity)(event, at_ns=at_ns, **facts)
 
+    def _model(self, at_ns: int, _market: str, body: ModelChanged) -> None:
+        if body.change == "refused":
+            self._logs[Tag.SAFETY].error(
+                "model_refused",
+                at_ns=at_ns,
+                running=body.model_id,
+                offered=body.offered,
+                why=body.why,
+            )
+            return
+        self._repeats.forget("rl")  # the next decision of each market names the model
+        self._logs[Tag.RL].info(
+            f"model_{body.change}",
+            at_ns=at_ns,
+            model=body.model_id,
+            replaces=body.replaces,
+            why=body.why,
+        )
+
     def _claim(self, at_ns: int, market: str, body: ClaimChanged) -> None:
         claim = body.claim
         self._money.info(
@@ -296,6 +316,11 @@ class _Repeats:
         self._last[key] = (text, at_ns, 0)
         return last[2] if last is not None else 0
 
+    def forget(self, kind: str) -> None:
+        """Let the next line of a kind be written, whatever was said before."""
+        for key in [key for key in self._last if key[0] == kind]:
+            del self._last[key]
+
 
 def _entropy(probabilities: tuple[float, ...]) -> float:
     return abs(sum(p * math.log(p) for p in probabilities if p > 0.0))
@@ -331,6 +356,7 @@ _TELLERS: Final[Mapping[type, Callable[[Narrator, int, str, Any], None]]] = Mapp
         CashAdjusted: Narrator._cash,
         RunStopped: Narrator._stopped,
         MarketSeen: Narrator._market,
+        ModelChanged: Narrator._model,
         **dict.fromkeys(_SIMPLE, Narrator._simple),
     }
 )

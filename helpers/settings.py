@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     model_directory: Path = Field(
         Path("models"), description="Weights, statistics and manifest of the rl policy."
     )
+    model_backup_directory: Path = Field(
+        Path("backups/models"), description="Where models go that were replaced."
+    )
     random_seed: int = Field(7, ge=0, le=2**32 - 1, description="Seed of the random policy.")
 
     learn_interval_seconds: float = Field(

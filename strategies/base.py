@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from helpers.domain import NO_FORECAST, Action, Decision, MarketState
 
+if TYPE_CHECKING:
+    from strategies.models import Model, ModelManifest
+
 __all__ = [
     "Action",
+    "LearnedStrategy",
     "MarketState",
     "ModelError",
     "Strategy",
     "decision_from",
     "entropy_nats",
     "get_confidence_size",
+    "softmax",
 ]
 
 CONFIDENCE_FLOOR = 0.25
@@ -56,6 +61,20 @@ class Strategy(Protocol):
         ...
 
 
+@runtime_checkable
+class LearnedStrategy(Strategy, Protocol):
+    """A policy whose weights can be exchanged while it is asked."""
+
+    @property
+    def manifest(self) -> ModelManifest:
+        """Return the manifest of the model in use."""
+        ...
+
+    def adopt(self, model: Model) -> None:
+        """Use another model from the next decision on."""
+        ...
+
+
 def get_confidence_size(probability: float) -> float:
     """Return the fraction of TRADE_SIZE to risk: 0.25 at 0.5, 1 at 0 and at 1 (DESIGN section 5).
 
@@ -69,6 +88,15 @@ def get_confidence_size(probability: float) -> float:
 def entropy_nats(probabilities: Sequence[float]) -> float:
     """Return the entropy of a distribution in nats; three actions have at most ln 3 = 1.0986."""
     return -sum(p * math.log(p) for p in probabilities if p > 0.0)
+
+
+def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
+    """Return the probabilities of three logits; they sum to 1 within rounding."""
+    hold, buy, sell = logits
+    top = max(hold, buy, sell)
+    weights = (math.exp(hold - top), math.exp(buy - top), math.exp(sell - top))
+    total = weights[0] + weights[1] + weights[2]
+    return (weights[0] / total, weights[1] / total, weights[2] / total)
 
 
 def decision_from(

@@ -31,7 +31,8 @@ def build_strategy(
 ) -> Strategy:
     """Return a new policy by name; only ``rl`` reads the model directory and times devices.
 
-    Raises ``ValueError`` for an unknown name and ``ModelError`` for a model that does not verify.
+    Raises ``ValueError`` for an unknown name and ``ModelError`` for a model that does not verify
+    or whose smoke decision fails.
     """
     if name == "rl":
         return _learned(model_directory, learn_interval_seconds, monotonic_seconds)
@@ -49,8 +50,10 @@ def _learned(
 ) -> Strategy:
     from strategies.registry import load
     from strategies.rl_mlx import RLStrategy, choose_device
+    from strategies.smoke import try_model
 
     model = load(model_directory)
+    try_model(model, str(model_directory))
     device = choose_device(model, monotonic_seconds)
     return RLStrategy(model, device=device, learn_interval_seconds=learn_interval_seconds)
 

@@ -1,16 +1,18 @@
 """What a model is: networks, the manifest that vouches for them, and how bytes are verified.
 
-Must not: touch the file system (``strategies.registry`` does) or unpickle anything.
+Must not: touch the file system (``strategies.model_files`` does), unpickle anything, or import MLX
+before networks are wanted: bytes are verified without it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,19 +20,19 @@ import safetensors
 import safetensors.numpy
 
 from helpers.domain import FEATURE_NAMES, FEATURE_NAMES_OF, FEATURE_VERSION, Action, Message
+from strategies.architecture import ARCHITECTURE_NAME, Architecture, parameter_shapes
 from strategies.base import ModelError
 from strategies.history import HISTORY_LENGTH
-from strategies.networks import (
-    ActorCritic,
-    Architecture,
-    FloatArray,
-    build_networks,
-    network_parameters,
-)
 
+if TYPE_CHECKING:
+    from strategies.networks import ActorCritic, FloatArray
+
+MEND: Final = "bring back the model before it with `uv run worker.py models rollback`"
 MODEL_ID_DIGITS: Final = 12
 """Hex digits of the weights' sha256 that name a model: 48 bits never collide among a user's few."""
 
+METRICS_MAXIMUM: Final = 64
+"""Figures a manifest may carry: it is read on every start and shown whole."""
 MAXIMUM_WIDTH: Final = 1_024
 """Widest layer that is allocated on a manifest's word: ten times the widest of Phase 5."""
 
@@ -64,6 +66,17 @@ class ModelManifest(Message, frozen=True):
     parameter_count: int
     replaces: str = ""
     """Id of the model that was in use before, for ``roll_back``; empty for the first."""
+    architecture_name: str = ARCHITECTURE_NAME
+    parent: str = ""
+    """Id of the model that its training began from; empty for fresh weights, or not known."""
+    data: str = ""
+    """What it was trained on, in words."""
+    seed: int | None = None
+    """Of its training, or of its fresh weights; ``None`` where it is not known."""
+    metrics: Mapping[str, float] = msgspec.field(default_factory=dict[str, float])
+    """What was measured of it, by name with the unit last; finite."""
+    optimizer_sha256: str = ""
+    """Of the optimizer's state beside it; empty without one."""
 
 
 class ModelStatistics(Message, frozen=True):
@@ -94,14 +107,25 @@ def build_model(
     trained_steps: int,
     note: str,
     feature_version: str = FEATURE_VERSION,
+    parent: str = "",
+    data: str = "",
+    seed: int | None = None,
+    metrics: Mapping[str, float] | None = None,
 ) -> Model:
     """Return networks with the manifest that their present weights deserve.
 
-    Raises ``KeyError`` for a feature version that this build does not know.
+    Raises ``KeyError`` for a feature version that this build does not know, and ``ValueError`` for
+    a metric that is not finite, or more than 64 of them.
     """
     weights = encode_weights(networks)
-    digest = hashlib.sha256(weights).hexdigest()
-    parameters = network_parameters(networks)
+    digest = sha256_of(weights)
+    measured = dict(metrics or {})
+    bad = sorted(name for name, value in measured.items() if not math.isfinite(value))
+    if bad or len(measured) > METRICS_MAXIMUM:
+        raise ValueError(
+            f"metrics {bad} of {len(measured)} were not finite, expected at most "
+            f"{METRICS_MAXIMUM} finite ones"
+        )
     manifest = ModelManifest(
         model_id=digest[:MODEL_ID_DIGITS],
         architecture=architecture,
@@ -111,14 +135,20 @@ def build_model(
         trained_steps=trained_steps,
         note=note,
         weights_sha256=digest,
-        statistics_sha256=hashlib.sha256(encode_statistics(statistics)).hexdigest(),
-        parameter_count=sum(value.size for value in parameters.values()),
+        statistics_sha256=sha256_of(encode_statistics(statistics)),
+        parameter_count=parameter_count(architecture),
+        parent=parent,
+        data=data,
+        seed=seed,
+        metrics=measured,
     )
     return Model(networks, statistics, manifest)
 
 
 def encode_weights(networks: ActorCritic) -> bytes:
     """Return the weights as a safetensors file; the same weights give the same bytes."""
+    from strategies.networks import network_parameters
+
     return safetensors.numpy.save(dict(network_parameters(networks)))
 
 
@@ -146,7 +176,7 @@ def decode_manifest(raw: bytes, name: str) -> ModelManifest:
     except msgspec.MsgspecError as error:
         raise ModelError(
             f"{name}: was no manifest ({error}), expected the JSON that the registry writes; "
-            "import the weights again or roll back"
+            f"promote the model again, or {MEND}"
         ) from error
 
 
@@ -162,13 +192,13 @@ def decode_statistics(raw: bytes, name: str) -> ModelStatistics:
     except _NPZ_ERRORS as error:
         raise ModelError(
             f"{name}: was unreadable ({error}), expected an npz with reward_mean, reward_std and "
-            "reward_count and no pickled objects; restore it from a backup"
+            f"reward_count and no pickled objects; {MEND}"
         ) from error
     found = (statistics.reward_mean, statistics.reward_std)
     if not np.isfinite(found).all() or statistics.reward_std <= 0 or statistics.reward_count < 0:
         raise ModelError(
             f"{name}: mean and standard deviation were {found} over {statistics.reward_count} "
-            "rewards, expected finite, above 0 and not negative; restore it from a backup"
+            f"rewards, expected finite, above 0 and not negative; {MEND}"
         )
     return statistics
 
@@ -179,9 +209,9 @@ def decode_weights(raw: bytes, architecture: Architecture, name: str) -> Mapping
         found = safetensors.numpy.load(raw)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise ModelError(
-            f"{name}: was no safetensors file ({error}), expected one; restore it from a backup"
+            f"{name}: was no safetensors file ({error}), expected one; {MEND}"
         ) from error
-    expected = _expected_shapes(architecture)
+    expected = parameter_shapes(architecture)
     missing, extra = sorted(expected.keys() - found), sorted(found.keys() - expected)
     if missing or extra:
         raise ModelError(
@@ -193,9 +223,9 @@ def decode_weights(raw: bytes, architecture: Architecture, name: str) -> Mapping
     return found
 
 
-def _expected_shapes(architecture: Architecture) -> Mapping[str, tuple[int, ...]]:
-    template = network_parameters(ActorCritic(architecture))
-    return {parameter: value.shape for parameter, value in template.items()}
+def parameter_count(architecture: Architecture) -> int:
+    """Return the number of weights: 38,756 for the shapes of Phase 5."""
+    return sum(math.prod(shape) for shape in parameter_shapes(architecture).values())
 
 
 def _check_parameter(name: str, value: FloatArray, shape: tuple[int, ...]) -> None:
@@ -205,11 +235,30 @@ def _check_parameter(name: str, value: FloatArray, shape: tuple[int, ...]) -> No
             "use weights of this network"
         )
     if not np.isfinite(value).all():
-        raise ModelError(f"{name} was not finite everywhere; restore the model from a backup")
+        raise ModelError(f"{name} was not finite everywhere, expected no NaN; {MEND}")
+
+
+class Parts(NamedTuple):
+    """What the bytes of a model hold once every claim of its manifest was verified."""
+
+    parameters: Mapping[str, FloatArray]
+    statistics: ModelStatistics
 
 
 def verify_model(weights: bytes, statistics: bytes, manifest: ModelManifest, name: str) -> Model:
     """Build the model if every claim of its manifest holds; raise ModelError at the first not."""
+    from strategies.networks import build_networks
+
+    parts = verify_parts(weights, statistics, manifest, name)
+    networks = build_networks(manifest.architecture, parts.parameters)
+    return Model(networks, parts.statistics, manifest)
+
+
+def verify_parts(weights: bytes, statistics: bytes, manifest: ModelManifest, name: str) -> Parts:
+    """Return a model's parameters and statistics if every claim of its manifest holds.
+
+    Raises ``ModelError`` at the first that does not. Needs no MLX.
+    """
     if manifest.feature_names != FEATURE_NAMES_OF.get(manifest.feature_version):
         raise ModelError(
             f"{name}: feature version was {manifest.feature_version!r} with "
@@ -217,26 +266,31 @@ def verify_model(weights: bytes, statistics: bytes, manifest: ModelManifest, nam
             f"{', '.join(map(repr, FEATURE_NAMES_OF))} and its {len(FEATURE_NAMES)} in order; "
             "use a model trained on these features"
         )
-    _check_architecture(manifest.architecture, name)
-    _check_digest(f"{name}: weights", weights, manifest.weights_sha256)
-    _check_digest(f"{name}: statistics", statistics, manifest.statistics_sha256)
+    _check_architecture(manifest, name)
+    check_digest(f"{name}: weights", weights, manifest.weights_sha256)
+    check_digest(f"{name}: statistics", statistics, manifest.statistics_sha256)
     if manifest.model_id != manifest.weights_sha256[:MODEL_ID_DIGITS]:
         raise ModelError(
             f"{name}: model id was {manifest.model_id!r}, expected the start of the weights' "
-            f"sha256, {manifest.weights_sha256[:MODEL_ID_DIGITS]!r}; roll back"
+            f"sha256, {manifest.weights_sha256[:MODEL_ID_DIGITS]!r}; {MEND}"
         )
     parameters = decode_weights(weights, manifest.architecture, name)
     count = sum(value.size for value in parameters.values())
     if count != manifest.parameter_count:
         raise ModelError(
             f"{name}: parameter count was {count}, expected {manifest.parameter_count} by its "
-            "manifest; roll back"
+            f"manifest; {MEND}"
         )
-    networks = build_networks(manifest.architecture, parameters)
-    return Model(networks, decode_statistics(statistics, name), manifest)
+    return Parts(parameters, decode_statistics(statistics, name))
 
 
-def _check_architecture(found: Architecture, name: str) -> None:
+def _check_architecture(manifest: ModelManifest, name: str) -> None:
+    if manifest.architecture_name != ARCHITECTURE_NAME:
+        raise ModelError(
+            f"{name}: architecture was {manifest.architecture_name!r}, expected "
+            f"{ARCHITECTURE_NAME!r}; use a model of this network"
+        )
+    found = manifest.architecture
     window = (found.features, found.history_length, found.actions)
     expected = (len(FEATURE_NAMES), HISTORY_LENGTH, len(Action))
     widths = (found.encoder_hidden, found.temporal_width, found.actor_hidden, found.critic_hidden)
@@ -247,10 +301,16 @@ def _check_architecture(found: Architecture, name: str) -> None:
         )
 
 
-def _check_digest(name: str, raw: bytes, expected: str) -> None:
-    found = hashlib.sha256(raw).hexdigest()
+def sha256_of(raw: bytes) -> str:
+    """Return a digest as manifests name it."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def check_digest(name: str, raw: bytes, expected: str) -> None:
+    """Raise ModelError when bytes are not those that a manifest vouches for."""
+    found = sha256_of(raw)
     if found != expected:
         raise ModelError(
             f"{name} had sha256 {found}, expected {expected} by the manifest; the files do not "
-            "belong together or are damaged: roll back"
+            f"belong together or are damaged; {MEND}"
         )

@@ -15,7 +15,7 @@ import numpy as np
 from mlx.utils import tree_flatten
 from numpy.typing import NDArray
 
-from helpers.domain import FEATURE_NAMES, Action, Message
+from strategies.architecture import Architecture
 
 FloatArray = NDArray[np.float32]
 
@@ -26,21 +26,18 @@ POLICY_GAIN: Final = 0.01
 VALUE_GAIN: Final = 1.0
 
 
-class Architecture(Message, frozen=True):
-    """The numbers that fix every shape (DESIGN section 5)."""
+class _Linear(nn.Linear):
+    """A linear layer that begins with zeros: its weights always come from somewhere.
 
-    features: int = len(FEATURE_NAMES)
-    history_length: int = 5
-    encoder_hidden: int = 64
-    temporal_width: int = 32
-    actor_hidden: int = 64
-    critic_hidden: int = 96
-    actions: int = len(Action)
+    Nothing is drawn on purpose. MLX keeps a generator for every thread that has ever drawn, and
+    frees it with the interpreter's lock at that thread's end: a process that ends at the same
+    moment is aborted.
+    """
 
-    @property
-    def window_width(self) -> int:
-        """Return the width of the flattened history: 5 states of 18 features are 90."""
-        return self.history_length * self.features
+    def __init__(self, inputs: int, outputs: int) -> None:
+        nn.Module.__init__(self)
+        self.weight = mx.zeros((outputs, inputs))
+        self.bias = mx.zeros((outputs,))
 
 
 class TemporalEncoder(nn.Module):
@@ -48,9 +45,9 @@ class TemporalEncoder(nn.Module):
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(shape.window_width, shape.encoder_hidden)
+        self.fc1 = _Linear(shape.window_width, shape.encoder_hidden)
         self.ln1 = nn.LayerNorm(shape.encoder_hidden, eps=LAYER_NORM_EPSILON)
-        self.fc2 = nn.Linear(shape.encoder_hidden, shape.temporal_width)
+        self.fc2 = _Linear(shape.encoder_hidden, shape.temporal_width)
         self.ln2 = nn.LayerNorm(shape.temporal_width, eps=LAYER_NORM_EPSILON)
 
     def __call__(self, window: mx.array) -> mx.array:
@@ -65,11 +62,11 @@ class _Head(nn.Module):
     def __init__(self, shape: Architecture, hidden: int, outputs: int) -> None:
         super().__init__()
         self.temporal_encoder = TemporalEncoder(shape)
-        self.fc1 = nn.Linear(shape.features + shape.temporal_width, hidden)
+        self.fc1 = _Linear(shape.features + shape.temporal_width, hidden)
         self.ln1 = nn.LayerNorm(hidden, eps=LAYER_NORM_EPSILON)
-        self.fc2 = nn.Linear(hidden, hidden)
+        self.fc2 = _Linear(hidden, hidden)
         self.ln2 = nn.LayerNorm(hidden, eps=LAYER_NORM_EPSILON)
-        self.fc3 = nn.Linear(hidden, outputs)
+        self.fc3 = _Linear(hidden, outputs)
 
     def output(self, current: mx.array, window: mx.array) -> mx.array:
         """Return the (B, outputs) linear output."""

@@ -1,41 +1,61 @@
-"""Model files: load, save, import, list, promote and roll back, each verified and atomic.
+"""Models as the policy uses them: load, save, import, initialise; promote and roll back.
 
-A model is three files in one directory; the manifest is written last and names the digests of the
-other two, so a half-written set is refused and ``roll_back`` mends it.
-
-Must not: learn, decide which model is better, or unpickle anything.
+Files are ``strategies.model_files``' business, what they must hold ``strategies.models``'. Must
+not: learn, decide which model is better, or unpickle anything.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
+import numpy as np
+import safetensors
+import safetensors.numpy
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
+from helpers.clock import RealClock
+from strategies.model_backups import find_kept, install, kept_models, roll_back
+from strategies.model_files import (
+    FILES,
+    MANIFEST_FILE,
+    OPTIMIZER_FILE,
+    STATISTICS_FILE,
+    WEIGHTS_FILE,
+    ModelFiles,
+    phase5_manifest,
+    read_bytes,
+    read_files,
+    verified_files,
+)
 from strategies.models import (
     FRESH_STATISTICS,
+    MEND,
     Model,
     ModelError,
     ModelManifest,
     ModelStatistics,
     build_model,
-    decode_manifest,
-    decode_statistics,
-    decode_weights,
     encode_manifest,
     encode_statistics,
     encode_weights,
+    sha256_of,
     verify_model,
+    verify_parts,
 )
 from strategies.networks import Architecture, build_networks, orthogonal_parameters
 
 __all__ = [
+    "FILES",
+    "FRESH_STATISTICS",
+    "MANIFEST_FILE",
+    "OPTIMIZER_FILE",
+    "STATISTICS_FILE",
+    "WEIGHTS_FILE",
     "Model",
     "ModelError",
     "ModelManifest",
@@ -45,52 +65,62 @@ __all__ = [
     "initial_model",
     "list_models",
     "load",
+    "load_optimizer",
     "promote",
     "roll_back",
     "save",
 ]
-
-WEIGHTS_FILE: Final = "rl_model.safetensors"
-STATISTICS_FILE: Final = "rl_model_stats.npz"
-MANIFEST_FILE: Final = "rl_model.json"
-FILES: Final = (WEIGHTS_FILE, STATISTICS_FILE, MANIFEST_FILE)
-"""In the order in which they are replaced: the manifest, which vouches for the others, last."""
-
-MAXIMUM_FILE_BYTES: Final = 16_000_000
-"""A hundred times the shipped weights; a larger file is not one of ours and is not read."""
-MAXIMUM_BACKUPS_LISTED: Final = 1_000
 
 SHIPPED_SEED: Final = 20_261_125
 SHIPPED_CREATED: Final = "2026-11-25"
 UNTRAINED_NOTE: Final = "untrained: initialised weights; decisions are close to uniform"
 
 
-def load(directory: Path) -> Model:
-    """Return the model of a directory with every claim of its manifest verified.
+def load(place: Path) -> Model:
+    """Return the model of a directory, or of a weights file, with every claim verified.
 
     Raises ``ModelError`` when a file is missing, too large, damaged, of other shapes, names or
     feature version, or holds a weight that is not finite (I8).
     """
-    manifest = decode_manifest(_read(directory / MANIFEST_FILE), str(directory / MANIFEST_FILE))
-    weights, statistics = _read(directory / WEIGHTS_FILE), _read(directory / STATISTICS_FILE)
-    return verify_model(weights, statistics, manifest, str(directory))
+    files = read_files(place)
+    return verify_model(files.weights, files.statistics, files.manifest, str(place))
 
 
-def save(model: Model, directory: Path, backups: Path) -> ModelManifest:
+def load_optimizer(place: Path) -> Mapping[str, NDArray[np.generic]] | None:
+    """Return the optimizer's state that was saved with a model, ``None`` where there is none.
+
+    Raises ``ModelError`` when it is not what the manifest vouches for.
+    """
+    raw = verified_files(place).optimizer
+    if not raw:
+        return None
+    try:
+        return safetensors.numpy.load(raw)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{place}: optimizer state was unreadable ({error}), expected safetensors; {MEND}"
+        ) from error
+
+
+def save(
+    model: Model,
+    directory: Path,
+    backups: Path,
+    at_ns: int,
+    optimizer: Mapping[str, NDArray[np.generic]] | None = None,
+) -> ModelManifest:
     """Make a model the one in use and return its manifest; what it replaces is kept.
 
-    The former files go to ``backups/<its id>/`` first. Files are replaced atomically, each by a
-    flushed temporary and a rename. Raises ``ModelError`` when the networks' weights are not those
-    of the manifest, and ``OSError`` when the disk refuses.
+    The former files go to ``backups/<time>/`` first. ``optimizer`` is the state from which training
+    can go on. Raises as ``model_files.install``, and ``ModelError`` when the networks' weights are
+    not those of the manifest.
     """
-    replaced = _back_up(directory, backups)
-    manifest = model.manifest
-    if replaced != manifest.model_id:
-        manifest = msgspec.structs.replace(manifest, replaces=replaced)
+    state = safetensors.numpy.save(dict(optimizer)) if optimizer else b""
+    manifest = replace(model.manifest, optimizer_sha256=sha256_of(state) if state else "")
     weights, statistics = encode_weights(model.networks), encode_statistics(model.statistics)
-    verify_model(weights, statistics, manifest, "the model to save")
-    _write_set(directory, (weights, statistics, encode_manifest(manifest)))
-    return manifest
+    verify_parts(weights, statistics, manifest, "the model to save")
+    files = ModelFiles(manifest, encode_manifest(manifest), weights, statistics, state, directory)
+    return install(files, directory, backups, at_ns)
 
 
 def import_weights(
@@ -101,17 +131,19 @@ def import_weights(
     ``created`` is an ISO date. Trained steps are the statistics' reward count, 0 without them.
     Raises ``ModelError`` for weights that are not exactly this network's, finite float32.
     """
-    architecture = Architecture()
-    parameters = decode_weights(_read(weights_path), architecture, str(weights_path))
-    statistics = FRESH_STATISTICS
+    name, weights = str(weights_path), read_bytes(weights_path)
+    statistics = encode_statistics(FRESH_STATISTICS)
     if statistics_path is not None:
-        statistics = decode_statistics(_read(statistics_path), str(statistics_path))
+        statistics = read_bytes(statistics_path)
+    manifest = phase5_manifest(weights, statistics, name, note=note, created=created)
+    found = verify_model(weights, statistics, manifest, name)
+    # Encoded anew: the same weights have the same id, whoever wrote the file.
     return build_model(
-        build_networks(architecture, parameters),
-        architecture,
-        statistics,
+        found.networks,
+        manifest.architecture,
+        found.statistics,
         created=created,
-        trained_steps=statistics.reward_count,
+        trained_steps=manifest.trained_steps,
         note=note,
     )
 
@@ -127,120 +159,22 @@ def initial_model(seed: int, created: str) -> Model:
         created=created,
         trained_steps=0,
         note=UNTRAINED_NOTE,
+        seed=seed,
     )
 
 
 def list_models(backups: Path) -> Sequence[ModelManifest]:
-    """Return the manifests of the kept models that verify, by date and id, newest first."""
-    found: list[ModelManifest] = []
-    directories = sorted(backups.iterdir()) if backups.is_dir() else []
-    for directory in directories[:MAXIMUM_BACKUPS_LISTED]:
-        manifest = _verified_manifest(directory)
-        if manifest is not None:
-            found.append(manifest)
-    return sorted(found, key=lambda manifest: (manifest.created, manifest.model_id), reverse=True)
+    """Return the manifests of the kept models that verify, those replaced last first."""
+    return [kept.manifest for kept in kept_models(backups)]
 
 
-def promote(model_id: str, directory: Path, backups: Path) -> ModelManifest:
+def promote(model_id: str, directory: Path, backups: Path, at_ns: int) -> ModelManifest:
     """Make a kept model the one in use and return its manifest; the former one is kept.
 
-    Raises ``ModelError`` when there is no such model or it does not verify.
+    Raises ``ModelError`` when there is no such model, and as ``model_files.install``.
     """
-    known = [manifest.model_id for manifest in list_models(backups)]
-    if model_id not in known:
-        raise ModelError(f"model id was {model_id!r}, expected one of {known} in {backups}")
-    return save(load(backups / model_id), directory, backups)
-
-
-def roll_back(directory: Path, backups: Path) -> ModelManifest:
-    """Bring back the model that was in use before and return its manifest.
-
-    Where the files in use do not verify (a crash between two renames), the model that their
-    manifest names is restored instead. Raises ``ModelError`` when there is nothing to go back to.
-    """
-    name = str(directory / MANIFEST_FILE)
-    manifest = decode_manifest(_read(directory / MANIFEST_FILE), name)
-    target = manifest.replaces
-    if _verified_manifest(directory) is None and _verified_manifest(backups / manifest.model_id):
-        target = manifest.model_id
-    if not target:
-        raise ModelError(f"{name}: replaces was empty, expected the id of a former model")
-    former = load(backups / target)
-    _back_up(directory, backups)
-    _write_set(
-        directory,
-        (
-            encode_weights(former.networks),
-            encode_statistics(former.statistics),
-            encode_manifest(former.manifest),
-        ),
-    )
-    return former.manifest
-
-
-def _verified_manifest(directory: Path) -> ModelManifest | None:
-    try:
-        return load(directory).manifest
-    except ModelError:
-        # Asked only whether it verifies; the caller decides what an unverified set means.
-        return None
-
-
-def _back_up(directory: Path, backups: Path) -> str:
-    """Keep the files in use, verified or not, and return the id of a model that verifies."""
-    present = [name for name in FILES if (directory / name).is_file()]
-    if not present:
-        return ""
-    manifest = _verified_manifest(directory)
-    if manifest is not None:
-        model_id = manifest.model_id
-        if _verified_manifest(backups / model_id) is None:
-            _write_set(backups / model_id, [_read(directory / name) for name in FILES])
-        return model_id
-    # Somebody's own file may lie here without a manifest: it is kept under what it holds.
-    contents = {name: _read(directory / name) for name in present}
-    digest = hashlib.sha256(b"".join(contents.values())).hexdigest()
-    kept = backups / f"unverified-{digest[:12]}"
-    for name, raw in contents.items():
-        _write_atomically(kept / name, raw)
-    return ""
-
-
-def _write_set(directory: Path, contents: Sequence[bytes]) -> None:
-    for name, raw in zip(FILES, contents, strict=True):
-        _write_atomically(directory / name, raw)
-
-
-def _write_atomically(path: Path, raw: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    # The rename itself is durable only once its directory is.
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAXIMUM_FILE_BYTES + 1)
-    except OSError as error:
-        raise ModelError(
-            f"{path}: was unreadable ({error.strerror}), expected a model file; create one with "
-            "`python -m strategies.registry init` or roll back"
-        ) from error
-    if len(raw) > MAXIMUM_FILE_BYTES:
-        raise ModelError(
-            f"{path}: was over {MAXIMUM_FILE_BYTES} bytes, expected a model file; remove it"
-        )
-    return raw
+    kept = find_kept(model_id, backups)
+    return install(verified_files(kept.directory), directory, backups, at_ns)
 
 
 def _main(arguments: Sequence[str]) -> int:
@@ -253,7 +187,7 @@ def _main(arguments: Sequence[str]) -> int:
     init.add_argument("--created", default=SHIPPED_CREATED, help="ISO date for the manifest")
     options = parser.parse_args(arguments)
     model = initial_model(options.seed, options.created)
-    manifest = save(model, options.directory, options.backups)
+    manifest = save(model, options.directory, options.backups, RealClock().now_ns())
     sys.stdout.write(f"{manifest.model_id} {options.directory / WEIGHTS_FILE}\n")
     return 0
 

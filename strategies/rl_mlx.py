@@ -13,20 +13,13 @@ from typing import Final
 import mlx.core as mx
 import numpy as np
 
-from helpers.domain import (
-    FEATURE_NAMES,
-    NO_FORECAST,
-    Action,
-    Decision,
-    MarketState,
-    Message,
-)
-from strategies.base import decision_from, entropy_nats
+from helpers.domain import FEATURE_NAMES, NO_FORECAST, Action, Decision, MarketState, Message
+from strategies.base import decision_from, entropy_nats, softmax
 from strategies.history import HISTORY_LENGTH, StateHistory
 from strategies.networks import Actor, ActorCritic, Architecture, Critic, TemporalEncoder
 from strategies.packed import Forward, PackedForward
 from strategies.per_market import PerMarket
-from strategies.registry import Model
+from strategies.registry import Model, ModelManifest
 from strategies.rollout import Choice
 from strategies.stance import LEARN_INTERVAL_SECONDS, Stance, Stances
 
@@ -40,6 +33,7 @@ __all__ = [
     "TemporalEncoder",
     "TemporalNote",
     "choose_device",
+    "softmax",
 ]
 
 PROBE_ROWS: Final = 4
@@ -97,6 +91,11 @@ class RLStrategy:
         return self._model_id
 
     @property
+    def manifest(self) -> ModelManifest:
+        """Return the manifest of the model in use."""
+        return self._manifest
+
+    @property
     def feature_version(self) -> str:
         """Return the version of the features it must be given."""
         return self._version
@@ -120,6 +119,7 @@ class RLStrategy:
                 f"expected {(len(FEATURE_NAMES), HISTORY_LENGTH)}"
             )
         self._packed = PackedForward(shape, model.networks, self._device)
+        self._manifest = model.manifest
         self._model_id = model.manifest.model_id
         self._windows = np.zeros((PROBE_ROWS, shape.window_width), dtype=np.float32)
         self._stances.clear()
@@ -235,15 +235,6 @@ class RLStrategy:
         self._history.forget(market)
         self._notes.forget(market)
         self._stances.forget(market)
-
-
-def softmax(logits: Sequence[float]) -> tuple[float, float, float]:
-    """Return the probabilities of three logits; they sum to 1 within rounding."""
-    hold, buy, sell = logits
-    top = max(hold, buy, sell)
-    weights = (math.exp(hold - top), math.exp(buy - top), math.exp(sell - top))
-    total = weights[0] + weights[1] + weights[2]
-    return (weights[0] / total, weights[1] / total, weights[2] / total)
 
 
 def log_softmax(logits: Sequence[float]) -> tuple[float, ...]:

@@ -38,6 +38,7 @@ from helpers.domain import (
     MarketSeen,
     MergeAsked,
     Mode,
+    ModelChanged,
     OperatorAnswered,
     OperatorVerb,
     OrderIntent,
@@ -300,6 +301,13 @@ EVERY_BODY: tuple[Body, ...] = (
         venue_cash_micros=4,
         open_orders=1,
         unknown_orders=0,
+    ),
+    ModelChanged(
+        change="refused",
+        model_id="e64a0275cf4c",
+        replaces="e64a0275cf4c",
+        offered="1ba9164caa5a",
+        why="weights had another sha256",
     ),
     Equity(cash_micros=1, realised_micros=-2, unrealised_micros=3, open_positions=1),
     HaltChanged(

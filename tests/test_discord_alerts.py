@@ -31,6 +31,7 @@ from helpers.domain import (
     HaltChanged,
     IntentReason,
     LedgerConflict,
+    ModelChanged,
     Outcome,
     Reconciled,
     RoundTrip,
@@ -365,3 +366,34 @@ def test_the_start_says_what_runs() -> None:
     """I1: build, model and settings."""
     (alert,) = told([(0.0, RUN_STARTED)])
     assert "model: policy@3f2a\nbuild: b1" in alert.text
+
+
+# --- The model ------------------------------------------------------------------------------------
+
+
+def test_a_changed_model_is_told_and_a_refused_one_more_urgently() -> None:
+    """What decides now, what decided before, and why files were not taken."""
+    new, old, bad, same = told(
+        [
+            (1.0, ModelChanged("promoted", "b", "a", "b", "trained")),
+            (2.0, ModelChanged("rolled_back", "a", "b", "a", "the first one")),
+            (3.0, ModelChanged("refused", "a", "a", "c", "a NaN")),
+            (4.0, replace(RUN_STARTED, model_id="a")),
+        ]
+    )
+    assert (new.kind, new.severity, new.title) == (
+        AlertKind.MODEL_PROMOTED, INFO, "model b promoted",
+    )  # fmt: skip
+    assert "replaces: a" in new.text
+    assert (old.kind, old.severity, old.title) == (
+        AlertKind.MODEL_ROLLED_BACK, WARNING, "model a is back",
+    )  # fmt: skip
+    assert (bad.kind, bad.severity) == (AlertKind.MODEL_REFUSED, WARNING)
+    assert bad.title == "model files refused, a stays"
+    assert "why: a NaN" in bad.text
+    assert same.kind is AlertKind.STARTED
+
+
+def test_files_of_the_running_model_that_were_written_again_are_no_news() -> None:
+    """Nothing changed for whoever owns the money."""
+    assert told([(1.0, ModelChanged("rolled_back", "a", "a", "a", "written again"))]) == []

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db.explain import Explainer, explain
@@ -299,6 +299,7 @@ def test_the_bound_on_lists_is_checked() -> None:
         Explainer(last=0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([*EVERY_BODY, *(body for _, _, body in STORY)]), max_size=40))
 def test_any_order_of_rows_is_survived_and_fits_the_terminal(bodies: list[Body]) -> None:
     """No sequence of rows, however odd, breaks the answer, its width or its JSON."""

@@ -53,7 +53,7 @@ class Rows:
 @pytest.mark.parametrize("version", [FEATURE_VERSION, FUSION_VERSION])
 def test_a_model_is_given_its_own_features(version: str, tmp_path: Path) -> None:
     """From its manifest through the flow; the first row of a run names the version."""
-    save(a_model(version), tmp_path, tmp_path / "backups")
+    save(a_model(version), tmp_path, tmp_path / "backups", 1)
     strategy = RLStrategy(load(tmp_path))
     assert strategy.feature_version == version
     settings, rows = Settings.model_validate({"windows": "15m"}), Rows()
@@ -84,7 +84,7 @@ def test_a_running_strategy_adopts_no_model_of_another_version() -> None:
 
 def test_names_must_be_those_of_the_version(tmp_path: Path) -> None:
     """A manifest that gives one version's names to another is refused."""
-    save(a_model(FUSION_VERSION), tmp_path, tmp_path / "backups")
+    save(a_model(FUSION_VERSION), tmp_path, tmp_path / "backups", 1)
     manifest = tmp_path / "rl_model.json"
     manifest.write_text(manifest.read_text().replace('"fusion"', '"phase5"'))
     with pytest.raises(ModelError, match="feature version"):

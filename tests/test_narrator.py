@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from db.records import TYPE_OF_KIND
 from helpers.clock import SimulatedClock
@@ -16,6 +17,7 @@ from helpers.domain import (
     Approved,
     Decision,
     Mode,
+    ModelChanged,
     Refused,
     RuleFailure,
     Side,
@@ -111,3 +113,30 @@ def test_every_kind_of_record_can_be_told(stream: io.StringIO) -> None:
     for body in EVERY_BODY:
         narrator.write(1, SLUG, body)
     assert lines(stream)
+
+
+def test_a_change_of_the_model_is_an_rl_line_and_the_next_decision_names_it(
+    stream: io.StringIO,
+) -> None:
+    """Unchanged or not: whoever reads on knows by which model it was decided."""
+    narrator = Narrator(Mode.PAPER)
+    narrator.write(1, SLUG, a_decision())
+    narrator.write(2, "", ModelChanged("rolled_back", "old", "m", "old", "the first one"))
+    narrator.write(3, SLUG, replace(a_decision(), model_id="old"))
+    told = [(line["tag"], line["event"], line["model"]) for line in lines(stream)]
+    assert told == [
+        ("RL", "decision", "m"),
+        ("RL", "model_rolled_back", "old"),
+        ("RL", "decision", "old"),
+    ]
+
+
+def test_a_refused_model_is_a_safety_line(stream: io.StringIO) -> None:
+    """It says what runs on, and decisions go on being merged."""
+    narrator = Narrator(Mode.PAPER)
+    narrator.write(1, SLUG, a_decision())
+    narrator.write(2, "", ModelChanged("refused", "m", "m", "other", "a NaN"))
+    narrator.write(3, SLUG, a_decision())
+    _, line = lines(stream)
+    assert (line["tag"], line["event"], line["level"]) == ("SAFETY", "model_refused", "error")
+    assert (line["running"], line["offered"], line["why"]) == ("m", "other", "a NaN")

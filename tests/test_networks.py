@@ -6,7 +6,9 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from strategies.architecture import parameter_shapes
 from strategies.networks import (
+    ActorCritic,
     Architecture,
     build_networks,
     network_parameters,
@@ -16,6 +18,13 @@ from strategies.registry import import_weights
 from tests.shared import shared_file
 
 SHAPE = Architecture()
+
+
+def test_shapes_are_known_without_mlx() -> None:
+    """What files are checked against is what the modules have, also for other widths."""
+    for shape in (Architecture(), Architecture(actor_hidden=8, temporal_width=4, features=3)):
+        modules = network_parameters(ActorCritic(shape))
+        assert {name: value.shape for name, value in modules.items()} == parameter_shapes(shape)
 
 
 def test_parameters_have_the_contract_names_and_shapes() -> None:
@@ -84,3 +93,11 @@ def test_phase5_parity() -> None:
         assert np.allclose(np.array(networks.critic(current, window)), pairs["value"], atol=1e-5)
         for net, key in ((networks.actor, "actor_encoding"), (networks.critic, "critic_encoding")):
             assert np.allclose(np.array(net.temporal_encoder(window)), pairs[key], atol=1e-5)
+
+
+def test_building_networks_draws_nothing() -> None:
+    """A thread that has drawn from MLX can abort a process that ends at the same moment."""
+    generator: list[mx.array] = mx.random.state  # pyright: ignore[reportAssignmentType]
+    before = np.array(generator[0])
+    build_networks(SHAPE, orthogonal_parameters(SHAPE, 1))
+    assert (np.array(generator[0]) == before).all()

@@ -14,6 +14,7 @@ from db.control_state import (
     ControlAnswer,
     ControlEntry,
     ControlRequest,
+    ModelNoted,
     decode_line,
 )
 from db.journal_folder import lock
@@ -33,6 +34,7 @@ from helpers.domain import (
     HaltChanged,
     HoldCause,
     Mode,
+    ModelChanged,
     OperatorAnswered,
     OperatorRequest,
     OperatorVerb,
@@ -274,3 +276,19 @@ def test_a_resume_that_meets_a_lasting_condition_is_remembered_when_it_ends(
     assert [held.cause for held in run.log.read().standing] == [HoldCause.MISMATCH]
     run.halts.release_entries(HoldCause.MISMATCH, 40)
     assert run.entries()[-1] == CauseReleased(HoldCause.MISMATCH, 40, "")
+
+
+def test_what_became_of_a_model_is_answered(tmp_path: Path) -> None:
+    """Whoever wrote the files hears it from the run; it halts nothing and asks nothing."""
+    run = Run(tmp_path)
+    run.write(20, "", ModelChanged("refused", "a" * 12, "a" * 12, "b" * 12, "why " * 200))
+    (noted,) = run.entries()
+    assert isinstance(noted, ModelNoted)
+    assert (noted.at_ns, noted.change, noted.model_id, noted.offered, noted.run) == (
+        20, "refused", "a" * 12, "b" * 12, "000001_run",
+    )  # fmt: skip
+    assert len(noted.detail) == 300
+    state = run.log.read()
+    assert (state.standing, state.waiting, state.at_a_start) == ((), (), ())
+    again = Run(tmp_path, "000002_run")
+    assert again.halts.state is TradingState.ACTIVE

@@ -14,6 +14,7 @@ import pytest
 import safetensors.numpy
 
 from strategies import registry
+from strategies.model_files import MAXIMUM_FILE_BYTES, MAXIMUM_MANIFEST_BYTES
 from strategies.networks import FloatArray, network_parameters
 from strategies.registry import (
     FILES,
@@ -34,12 +35,14 @@ from tests.shared import shared_file
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
 DAY = "2026-01-01"
+AT = 1_795_602_600 * 10**9
+"""2026-11-25 10:30:00 UTC."""
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A directory with one saved model."""
-    save(initial_model(1, DAY), tmp_path / "models", tmp_path / "backups")
+    save(initial_model(1, DAY), tmp_path / "models", tmp_path / "backups", AT)
     return tmp_path / "models"
 
 
@@ -192,7 +195,7 @@ def test_unreadable_manifest_is_refused(home: Path) -> None:
     (home / MANIFEST_FILE).write_text('{"model_id": 3}')
     with pytest.raises(ModelError, match="was no manifest"):
         load(home)
-    (home / MANIFEST_FILE).unlink()
+    (home / WEIGHTS_FILE).unlink()
     with pytest.raises(ModelError, match="No such file"):
         load(home)
 
@@ -216,10 +219,14 @@ def test_impossible_statistics_are_refused(home: Path, mean: float, std: float) 
         load(home)
 
 
-def test_oversized_file_is_not_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_file_is_not_read(home: Path) -> None:
     """A file far larger than a model is refused by its size."""
-    monkeypatch.setattr(registry, "MAXIMUM_FILE_BYTES", 100_000)
-    with pytest.raises(ModelError, match="over 100000 bytes"):
+    _edit_manifest(home, note="x" * MAXIMUM_MANIFEST_BYTES)
+    with pytest.raises(ModelError, match="over 64000 bytes"):
+        load(home)
+    with (home / WEIGHTS_FILE).open("r+b") as file:
+        file.truncate(MAXIMUM_FILE_BYTES + 1)
+    with pytest.raises(ModelError, match="over 16000000 bytes"):
         load(home)
 
 
@@ -227,23 +234,25 @@ def test_replaced_model_is_kept_and_comes_back(home: Path, tmp_path: Path) -> No
     """Save, save, roll back: the first model is in use again and the second is kept."""
     backups = tmp_path / "backups"
     first = load(home).manifest
-    second = save(initial_model(2, "2026-01-02"), home, backups)
+    second = save(initial_model(2, "2026-01-02"), home, backups, AT)
     assert second.replaces == first.model_id
-    assert (backups / first.model_id / WEIGHTS_FILE).is_file()
-    assert roll_back(home, backups).model_id == first.model_id
+    (kept,) = backups.iterdir()
+    assert kept.name == "20261125T103000.000000Z"
+    assert load(kept).manifest == first
+    assert roll_back(home, backups, AT).model_id == first.model_id
     assert _same_weights(load(home), initial_model(1, DAY))
     assert [manifest.model_id for manifest in list_models(backups)] == [
         second.model_id,
         first.model_id,
     ]
-    assert promote(second.model_id, home, backups).replaces == first.model_id
+    assert promote(second.model_id, home, backups, AT).replaces == first.model_id
     assert load(home).manifest.model_id == second.model_id
 
 
 def test_first_model_has_nothing_to_roll_back_to(home: Path, tmp_path: Path) -> None:
     """Rolling back the first model is refused and changes nothing."""
-    with pytest.raises(ModelError, match="replaces was empty"):
-        roll_back(home, tmp_path / "backups")
+    with pytest.raises(ModelError, match="no former model was kept"):
+        roll_back(home, tmp_path / "backups", AT)
     load(home)
 
 
@@ -251,24 +260,23 @@ def test_unknown_model_is_not_promoted(home: Path, tmp_path: Path) -> None:
     """Only a kept model that verifies can be promoted; the error lists them."""
     backups = tmp_path / "backups"
     first = load(home).manifest.model_id
-    save(initial_model(2, DAY), home, backups)
+    save(initial_model(2, DAY), home, backups, AT)
     with pytest.raises(ModelError, match=first):
-        promote("../models", home, backups)
-    (backups / first / WEIGHTS_FILE).write_bytes(b"damaged")
+        promote("../models", home, backups, AT)
+    (next(backups.iterdir()) / WEIGHTS_FILE).write_bytes(b"damaged")
     with pytest.raises(ModelError, match="expected one of"):
-        promote(first, home, backups)
+        promote(first, home, backups, AT)
 
 
 def test_crash_between_renames_is_mended_by_rolling_back(home: Path, tmp_path: Path) -> None:
     """New weights under the old manifest are refused, and the old model is restored."""
     backups = tmp_path / "backups"
-    former = load(home).manifest
-    save(initial_model(2, DAY), tmp_path / "other", backups)
-    save(initial_model(2, DAY), home, backups)
-    (home / MANIFEST_FILE).write_bytes((backups / former.model_id / MANIFEST_FILE).read_bytes())
+    former, raw = load(home).manifest, (home / MANIFEST_FILE).read_bytes()
+    save(initial_model(2, DAY), home, backups, AT)
+    (home / MANIFEST_FILE).write_bytes(raw)
     with pytest.raises(ModelError, match="do not belong together"):
         load(home)
-    assert roll_back(home, backups) == former
+    assert roll_back(home, backups, AT) == former
     assert load(home).manifest == former
 
 
@@ -283,7 +291,7 @@ def test_failed_write_leaves_the_model_in_use(
     before = load(home).manifest
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="No space"):
-        save(initial_model(2, DAY), home, tmp_path / "backups")
+        save(initial_model(2, DAY), home, tmp_path / "backups", AT)
     assert load(home).manifest == before
 
 
@@ -292,7 +300,7 @@ def test_files_without_a_manifest_are_kept(tmp_path: Path) -> None:
     home, backups = tmp_path / "models", tmp_path / "backups"
     home.mkdir()
     (home / WEIGHTS_FILE).write_bytes(b"somebody's own")
-    assert save(initial_model(1, DAY), home, backups).replaces == ""
+    assert save(initial_model(1, DAY), home, backups, AT).replaces == ""
     (kept,) = backups.iterdir()
     assert (kept / WEIGHTS_FILE).read_bytes() == b"somebody's own"
     assert list(list_models(backups)) == []
@@ -302,7 +310,7 @@ def test_model_that_is_not_its_manifest_is_not_saved(tmp_path: Path) -> None:
     """Weights that changed after their manifest was written need a new one."""
     model = initial_model(1, DAY)._replace(networks=initial_model(2, DAY).networks)
     with pytest.raises(ModelError, match="sha256"):
-        save(model, tmp_path / "models", tmp_path / "backups")
+        save(model, tmp_path / "models", tmp_path / "backups", AT)
     assert not (tmp_path / "models").exists()
 
 
@@ -311,7 +319,7 @@ def test_weights_without_a_manifest_can_be_imported(home: Path, tmp_path: Path) 
     model = import_weights(home / WEIGHTS_FILE, home / STATISTICS_FILE, "mine", "2026-02-03")
     assert model.manifest.note == "mine"
     assert model.manifest.created == "2026-02-03"
-    save(model, tmp_path / "imported", tmp_path / "backups")
+    save(model, tmp_path / "imported", tmp_path / "backups", AT)
     assert _same_weights(load(tmp_path / "imported"), initial_model(1, DAY))
     safetensors.numpy.save_file({"a": np.zeros(3)}, tmp_path / "foreign.safetensors")
     with pytest.raises(ModelError, match="missing"):
@@ -329,5 +337,5 @@ def test_phase5_files_can_be_imported(tmp_path: Path) -> None:
     assert model.manifest.parameter_count == 38_756
     assert model.statistics.reward_std > 1
     assert model.manifest.trained_steps == model.statistics.reward_count > 0
-    save(model, tmp_path / "models", tmp_path / "backups")
+    save(model, tmp_path / "models", tmp_path / "backups", AT)
     assert _same_weights(load(tmp_path / "models"), model)

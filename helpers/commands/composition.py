@@ -339,6 +339,7 @@ _NOT_DECIDING: Final = (
     "record",
     "shadow",
     "model_directory",
+    "model_backup_directory",
     "tape_directory",
     "journal_directory",
     "log_directory",

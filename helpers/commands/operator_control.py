@@ -23,6 +23,7 @@ from db.control_state import (
     ControlRequest,
     ControlState,
     Damage,
+    ModelNoted,
     fitting,
 )
 from db.journal_format import JournalError, JournalLockedError
@@ -30,6 +31,7 @@ from helpers.domain import (
     Body,
     HaltChanged,
     HoldCause,
+    ModelChanged,
     OperatorAnswered,
     OperatorRequest,
     OperatorVerb,
@@ -136,12 +138,18 @@ class OperatorControl:
     # --- What is kept -----------------------------------------------------------------------------
 
     def write(self, at_ns: int, market: str, body: Body) -> None:  # noqa: ARG002
-        """Append a latched halt, its end, or an answer; durable when this returns, or told so."""
+        """Append a latched halt, its end, an answer, or what became of a model's files.
+
+        Durable when this returns, or told so.
+        """
         if isinstance(body, OperatorAnswered):
             words = fitting(body.detail)
             entry = ControlAnswer(
                 body.request_id, at_ns, body.verb, body.trading, words, self._run, body.done
             )
+        elif isinstance(body, ModelChanged):
+            words = fitting(body.why)
+            entry = ModelNoted(at_ns, body.change, body.model_id, body.offered, words, self._run)
         elif isinstance(body, HaltChanged) and HoldCause(body.cause).latched:
             if self._restoring:
                 return  # it stands there already, with the moment it began

@@ -283,7 +283,9 @@ class Preflight:
                 monotonic_seconds=monotonic_seconds,
             )
         except ModelError as error:
-            raise Problem(str(error), "restore the model directory or set STRATEGY") from error
+            raise Problem(
+                str(error), "uv run worker.py models rollback, or set STRATEGY"
+            ) from error
         return f"{strategy.name}, {strategy.model_id}"
 
     async def _journal(self) -> str:

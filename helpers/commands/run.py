@@ -163,7 +163,7 @@ def with_journal(
         logger(Tag.SAFETY).error("another_worker", why=str(error))
         return EXIT_LOCKED
     except ModelError as error:
-        log.error("model_refused", why=str(error))
+        log.error("model_refused", why=str(error), mend="uv run worker.py models rollback")
         return EXIT_UNREADABLE
     except (LeaseError, JournalError, TapeError, LedgerError) as error:
         log.error("journal_unusable", why=str(error))

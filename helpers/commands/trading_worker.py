@@ -22,6 +22,7 @@ from helpers.commands.composition import (
 from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, OneTrader
 from helpers.commands.live_feeds import LiveFeeds
+from helpers.commands.model_watch import ModelWatch
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
 from helpers.commands.shadows import Shadows
@@ -33,6 +34,7 @@ from helpers.domain import (
     HoldCause,
     Market,
     MarketResolved,
+    ModelChanged,
     ShadowWindow,
     Source,
     from_micros,
@@ -44,6 +46,8 @@ from helpers.recorder import TapeWriter
 from helpers.settings import Settings
 from helpers.venues import Venues
 from helpers.watchdog import LoopBeat, Vital
+from strategies.base import LearnedStrategy
+from strategies.models import Model
 
 LONGEST_SLEEP_SECONDS: Final = 0.05
 """The engine's time is moved at least this often."""
@@ -96,16 +100,14 @@ class Worker:
         self._alerts = self._new_alerts(settings)
         self._shadows = Shadows(settings, self._write_shadow, allow_cold=allow_cold)
         trading = self._side.trading()
-        listeners = (*trading.listeners, *self._shadows.listeners)
-        if self._alerts is not None:
-            listeners = (*listeners, self._alerts)
-        trading = trading._replace(listeners=listeners)
+        alerts = () if self._alerts is None else (self._alerts,)
+        listeners = (*trading.listeners, *self._shadows.listeners, *alerts)
         self._flow = build_flow(
             settings,
             self._mode,
             journal,
             allow_cold=allow_cold,
-            trading=trading,
+            trading=trading._replace(listeners=listeners),
             keepers=(self._operator,),
         )
         self._engine = self._flow.engine
@@ -174,6 +176,7 @@ class Worker:
             tasks.create_task(self._refetch_suspects(feeds))
             tasks.create_task(self._say_alive())
             tasks.create_task(self._hear_operator())
+            tasks.create_task(self.watch_model())
             tasks.create_task(self._end_when_stopped())
             tasks.create_task(self._side.run())
             tasks.create_task(self._shadows.run())
@@ -306,6 +309,20 @@ class Worker:
         while True:
             self.hear_operator()
             await asyncio.sleep(self._operator_poll_seconds)
+
+    async def watch_model(self) -> None:
+        """Follow the model's files for as long as the run goes on; a baseline has none."""
+        # A task of its own: a slow disk under the models must keep no halt waiting.
+        if isinstance(strategy := self._flow.strategy, LearnedStrategy):
+            places = self._settings.model_directory, self._settings.model_backup_directory
+            await ModelWatch(strategy, *places).run(self.change_model, self._operator_poll_seconds)
+
+    def change_model(self, changed: ModelChanged, model: Model | None) -> None:
+        """Let another model decide from now on, or none; the row is written either way."""
+        self.move_time(self._clock.now_ns())  # what is due was decided by the model before
+        if model is not None and isinstance(strategy := self._flow.strategy, LearnedStrategy):
+            strategy.adopt(model)
+        self._flow.outlets.write(self._now_ns, "", changed)
 
     async def _say_alive(self) -> None:
         while True:

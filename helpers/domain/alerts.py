@@ -36,6 +36,8 @@ class AlertKind(enum.StrEnum):
     CASH_ADJUSTED = "cash_adjusted"
     MODEL_PROMOTED = "model_promoted"
     MODEL_ROLLED_BACK = "model_rolled_back"
+    MODEL_REFUSED = "model_refused"
+    """Files that are no usable model; the running one stayed."""
     MILESTONE = "milestone"
     DAILY_SUMMARY = "daily_summary"
     TEST = "test"

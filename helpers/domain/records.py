@@ -202,6 +202,20 @@ class Reconciled(Message, frozen=True):
     unknown_orders: int
 
 
+class ModelChanged(Message, frozen=True):
+    """Other weights decide from here on, or were refused and the running model stayed."""
+
+    change: Literal["promoted", "rolled_back", "refused"]
+    model_id: str
+    """What decides after this row."""
+    replaces: str
+    """What decided before it; the same model where it stayed."""
+    offered: str
+    """The id that the files claim; empty when their manifest cannot be read."""
+    why: str
+    """What the manifest says of the model, or what is wrong with the files."""
+
+
 class Equity(Message, frozen=True):
     """The account at one moment, in micro-dollars."""
 
@@ -299,6 +313,7 @@ Body = (
     | ClaimChanged
     | MergeAsked
     | Reconciled
+    | ModelChanged
     | Equity
     | HaltChanged
     | OperatorAnswered

@@ -27,6 +27,7 @@ from helpers.domain import (
     HaltChanged,
     HoldCause,
     Mode,
+    ModelChanged,
     Outcome,
     TradingState,
 )
@@ -246,3 +247,20 @@ async def test_a_long_curve_is_told_in_intervals_that_keep_their_extremes(
     assert POINTS_MAXIMUM // 2 < len(points) <= POINTS_MAXIMUM + 1
     assert min(point.lowest_micros for point in points) == -MICROS
     assert points[-1].realised_micros == count - 1
+
+
+async def test_the_model_of_a_run_is_the_one_that_decides_now(
+    connection: Connection, database_url: str, tmp_path: Path
+) -> None:
+    """A promotion while it runs shows in its status; one that was refused changes nothing."""
+    changed = ModelChanged("promoted", "new", RUN_STARTED.model_id, "new", "")
+    refused = ModelChanged("refused", "new", "new", "bad", "a NaN")
+    write_run(tmp_path, [(0.0, "", RUN_STARTED), (1.0, "", changed), (2.0, "", refused)])
+    await carry_all(database_url, tmp_path)
+    assert (await latest_of(connection)).model_id == "new"
+    rows = await connection.fetch("SELECT * FROM model_promotions ORDER BY seq")
+    found = [(r["change"], r["previous_model_id"], r["offered_model_id"], r["why"]) for r in rows]
+    assert found == [
+        ("promoted", RUN_STARTED.model_id, "new", ""),
+        ("refused", "new", "bad", "a NaN"),
+    ]

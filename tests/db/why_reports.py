@@ -22,6 +22,7 @@ from helpers.domain import (
     Equity,
     HaltChanged,
     Mode,
+    ModelChanged,
     OperatorAnswered,
     Reconciled,
     RoundTrip,
@@ -32,7 +33,7 @@ from tests.journal_samples import EVERY_BODY, RUN_STARTED, RUN_STOPPED, SLUG, at
 
 OF_THE_RUN = (
     *(RunStarted, RunStopped, HaltChanged, OperatorAnswered),
-    *(Equity, Checkpoint, CashAdjusted, Reconciled),
+    *(Equity, Checkpoint, CashAdjusted, Reconciled, ModelChanged),
 )
 """Kinds that the flow writes without a market."""
 

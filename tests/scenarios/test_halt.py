@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import worker
-from db.journal_reading import list_runs, list_segments, read_journal
+from db.journal_reading import list_runs
 from db.records import Record
 from helpers.domain import (
     NS_PER_SECOND,
@@ -28,11 +23,8 @@ from helpers.domain import (
     TradingState,
 )
 from helpers.settings import Settings
+from tests.scenarios.running_demo import JOURNAL, ROOT, rows, running, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
-JOURNAL = Path("backups/journal/demo-paper")
-WAIT_SECONDS_MAXIMUM = 90
-"""How long a loaded machine may take; a quiet one needs under ten."""
 QUIET_SECONDS = 60
 """Simulated; the same run without a halt enters again within thirty."""
 
@@ -48,44 +40,14 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def a_running_demo(speed: int) -> Generator[Path]:
     """Run a demo that enters within seconds and leaves soon after; yield what it prints."""
     printed = Path(f"demo-{speed}.out")
-    command = [sys.executable, str(ROOT / "worker.py"), "demo", "--quiet", "--seed", "3"]
+    options = ("--seed", "3", "--speed", str(speed), "--strategy", "momentum")
     environment = {
-        **os.environ,
         "MODEL_DIRECTORY": str(ROOT / "models"),
         "HOLD_TO_RESOLUTION": "never",
         "MAXIMUM_POSITION_AGE_SECONDS": "30",
     }
-    with printed.open("wb") as out:
-        started = subprocess.Popen(
-            [*command, "--speed", str(speed), "--strategy", "momentum"],
-            env=environment,
-            stdout=out,
-            stderr=out,
-        )
-    try:
+    with running(printed, *options, **environment):
         yield printed
-        started.send_signal(signal.SIGTERM)
-        assert started.wait(WAIT_SECONDS_MAXIMUM) == 0
-    finally:
-        started.kill()
-        started.wait()
-
-
-def rows(number: int) -> list[Record]:
-    """Return a run's journal so far."""
-    runs = [run.path for run in list_runs(JOURNAL) if run.number == number]
-    return list(read_journal(runs[0])) if runs and list_segments(runs[0]) else []
-
-
-def wait_for(number: int, found: Callable[[list[Record]], bool]) -> list[Record]:
-    """Return a run's journal once it has what is looked for."""
-    until = time.monotonic() + WAIT_SECONDS_MAXIMUM
-    while time.monotonic() < until:
-        records = rows(number)
-        if records and found(records):
-            return records
-        time.sleep(0.05)
-    raise AssertionError(f"run {number} came to {len(rows(number))} rows only")
 
 
 def entries(records: list[Record]) -> list[Record]:
@@ -109,7 +71,9 @@ def test_a_halt_is_acknowledged_stops_entries_never_exits_and_survives_a_restart
         assert worker.main(["halt", "odd fills", "--mode", "paper", "--journal", str(JOURNAL)]) == 0
         acknowledged = capsys.readouterr().out
         print(acknowledged)  # noqa: T201 - the measured milliseconds, for whoever asks
-        wait_for(1, lambda r: r[-1].at_ns > answers(r)[0].at_ns + QUIET_SECONDS * NS_PER_SECOND)
+        quiet_ns = QUIET_SECONDS * NS_PER_SECOND
+        # The answer is in the control log before its row leaves the journal's buffer.
+        wait_for(1, lambda r: any(r[-1].at_ns > one.at_ns + quiet_ns for one in answers(r)))
     records = rows(1)
     (answer,) = answers(records)
     assert isinstance(answer.body, OperatorAnswered)
