@@ -14,6 +14,7 @@ VERBS = {
     "replay": "trade a recorded tape through the same flow, on a simulated clock",
     "backtest": "what strategies earn per window, on tapes or simulated, with intervals",
     "compare": "say what one strategy earns more than another, with its interval",
+    "train": "learn a policy offline, in simulated markets or on tapes",
     "record": "write the live feeds to a tape, trading nothing",
     "status": "say what the latest run is and does",
     "trades": "show round trips",

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from helpers.commands.contenders import Contender
 from helpers.commands.evaluating import EvaluationSettings, Field, TapeRun
-from helpers.domain import to_micros
+from helpers.domain import FEATURE_VERSION, to_micros
 from helpers.ledger import Ledger
 from helpers.settings import Settings
 from helpers.stages import Outlet
@@ -34,8 +34,10 @@ class Ground(NamedTuple):
     """Where is trained: on tapes, or in worlds where there are none."""
 
     settings: Settings
+    feature_version: str = FEATURE_VERSION
     tapes: Sequence[Path] = ()
     world_settings: WorldSettings | None = None
+    rounds: int = ROUNDS
 
 
 class FieldRun(NamedTuple):
@@ -58,26 +60,35 @@ class FieldRun(NamedTuple):
         return self.played.step()
 
 
-def make_environment(ground: Ground, seed: int, model: Model) -> TrainingEnvironment:
+def make_environment(
+    ground: Ground, seed: int, model: Model, runs_before: int = 0
+) -> TrainingEnvironment:
     """Return an environment; the same seed and models give the same trajectories.
 
+    One that goes on where another stopped begins after ``runs_before`` runs, with the next world.
     Raises as ``SimulatedRun`` and ``TapeRun``.
     """
     settings = ground.settings
     return TrainingEnvironment(
         model,
-        seed,
-        _on_tapes(ground, seed) if ground.tapes else _in_worlds(ground, seed),
+        (seed, runs_before),
+        make_run_maker(ground, seed),
         capital_micros=to_micros(settings.trade_size),
         learn_interval_seconds=settings.learn_interval_seconds,
+        runs_before=runs_before,
     )
+
+
+def make_run_maker(ground: Ground, seed: int) -> RunMaker:
+    """Return what makes the runs of an environment, one number after the other."""
+    return _on_tapes(ground, seed) if ground.tapes else _in_worlds(ground, seed)
 
 
 def _in_worlds(ground: Ground, seed: int) -> RunMaker:
     def make_run(number: int, policy: Strategy, hears: Collector) -> Run:
         run = SimulatedRun(
             seed * WORLDS_AN_ENVIRONMENT + number,
-            ROUNDS,
+            ground.rounds,
             ((NAME, _contender(ground)),),
             ground.settings,
             EvaluationSettings(),

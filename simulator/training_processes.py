@@ -80,8 +80,12 @@ class Environments:
 
 
 @contextmanager
-def running_environments(count: int, seed: int, ground: Ground) -> Generator[Environments]:
+def running_environments(
+    count: int, seed: int, ground: Ground, runs_before: int = 0
+) -> Generator[Environments]:
     """Yield that many environments of a seed; their processes end with the body.
+
+    A training that goes on passes ``runs_before``, so that it does not see the same worlds again.
 
     Raises ``ValueError`` for a count out of bounds.
     """
@@ -95,7 +99,9 @@ def running_environments(count: int, seed: int, ground: Ground) -> Generator[Env
         for number in range(count):
             ours, theirs = context.Pipe()
             own_seed = seed * ENVIRONMENTS_A_SEED + number
-            process = context.Process(target=_serve, args=(theirs, own_seed, ground), daemon=True)
+            process = context.Process(
+                target=_serve, args=(theirs, own_seed, ground, runs_before), daemon=True
+            )
             process.start()
             theirs.close()
             pipes.append(ours)
@@ -111,7 +117,7 @@ def running_environments(count: int, seed: int, ground: Ground) -> Generator[Env
                 process.join()
 
 
-def _serve(pipe: _Pipe, seed: int, ground: Ground) -> None:
+def _serve(pipe: _Pipe, seed: int, ground: Ground, runs_before: int) -> None:
     """Answer until the other end is closed."""
     quiet_logs(SimulatedClock())
     environment: TrainingEnvironment | None = None
@@ -120,10 +126,10 @@ def _serve(pipe: _Pipe, seed: int, ground: Ground) -> None:
             asked: _Asked = pipe.recv()
         except EOFError:
             return
-        model = model_of(asked.weights)
+        model = model_of(asked.weights, ground.feature_version)
         try:
             if environment is None:
-                environment = make_environment(ground, seed, model)
+                environment = make_environment(ground, seed, model, runs_before)
             else:
                 environment.adopt(model)
             answer: Experience | str = environment.collect(asked.transitions)
@@ -135,7 +141,7 @@ def _serve(pipe: _Pipe, seed: int, ground: Ground) -> None:
             return  # nobody waits for it any more
 
 
-def model_of(weights: Weights) -> Model:
+def model_of(weights: Weights, feature_version: str) -> Model:
     """Return a model of bare weights, for as long as one batch."""
     shape = Architecture()
     return build_model(
@@ -145,4 +151,5 @@ def model_of(weights: Weights) -> Model:
         created="",
         trained_steps=0,
         note="being trained",
+        feature_version=feature_version,
     )

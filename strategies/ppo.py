@@ -178,7 +178,7 @@ class Learner:
             state |= {f"{moment}.{name}": value for name, value in by_name.items()}
         return state
 
-    def restore(self, state: OptimizerState) -> None:
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on with an optimizer's state as if there had been no stop.
 
         Raises ``ModelError`` for names, shapes or values that are not this learner's; then nothing
@@ -195,8 +195,9 @@ class Learner:
             )
         for name, shape in expected.items():
             value = state[name]
+            numbers = value.astype(np.float64) if value.dtype.kind in "fi" else np.array(np.nan)
             lowest = -np.inf if name.startswith("first_moment") else 0
-            if value.shape != shape or not np.isfinite(value).all() or (value < lowest).any():
+            if numbers.shape != shape or not np.isfinite(numbers).all() or (numbers < lowest).any():
                 raise ModelError(
                     f"optimizer state: {name} was {value.dtype} {value.shape}, expected finite "
                     f"{shape}, not negative but for first moments; learn without it"

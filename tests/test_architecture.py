@@ -96,7 +96,7 @@ ALSO_ALLOWED = {
     "db.file_lease": ("helpers.lease",),
     "db.postgres_lease": ("helpers.lease",),
     "db.migrate": ("helpers.settings",),  # it is a command, too
-    "helpers.training": ("strategies",),
+    "helpers.training": ("strategies", "helpers.logs"),
     "helpers.web": ("db.query_results", "helpers.evaluation"),  # what it shows
     "helpers.sizing": ("helpers.order_rules", "helpers.quoting"),
     "helpers.quoting": ("helpers.order_rules",),

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from helpers.clock import monotonic_seconds
 from helpers.commands.contenders import Contender
 from helpers.commands.evaluating import EvaluationSettings, evaluate_tape
+from helpers.commands.progress_bar import ProgressBar
 from helpers.evaluation.windows import Gathered, WindowResult
 from helpers.settings import Settings
 
 PROCESSES_MAXIMUM: Final = 64
-BAR_WIDTH: Final = 30
 
 
 class Task(NamedTuple):
@@ -61,7 +59,7 @@ def run_tasks(tasks: Sequence[Task], processes: int) -> Outcome:
     if not 1 <= processes <= PROCESSES_MAXIMUM:
         raise ValueError(f"processes were {processes}, expected 1 to {PROCESSES_MAXIMUM}")
     done: list[tuple[int, tuple[Gathered, ...]]] = []
-    with _Progress(len(tasks)) as progress:
+    with ProgressBar(len(tasks), "runs") as progress:
         for place, found in _completed(tasks, min(processes, len(tasks))):
             done.append((place, found))
             progress.show(len(done))
@@ -96,31 +94,3 @@ def _completed(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, tup
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-class _Progress:
-    """A bar on a terminal, and nothing anywhere else."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._shown = sys.stderr.isatty()
-        self._began = monotonic_seconds()
-
-    def __enter__(self) -> _Progress:
-        self.show(0)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            sys.stderr.write("\n")
-
-    def show(self, done: int) -> None:
-        """Draw the bar."""
-        if not self._shown:
-            return
-        filled = BAR_WIDTH * done // max(self._total, 1)
-        spent = monotonic_seconds() - self._began
-        left = f"{spent / done * (self._total - done):,.0f} s left" if done else "..."
-        bar = "#" * filled + "." * (BAR_WIDTH - filled)
-        sys.stderr.write(f"\r[{bar}] {done}/{self._total} runs, {left:<16}")
-        sys.stderr.flush()

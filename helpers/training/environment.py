@@ -6,7 +6,7 @@ action means the same here as live. Must not: learn, or know where events come f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -40,19 +40,23 @@ class TrainingEnvironment:
     def __init__(
         self,
         model: Model,
-        seed: int,
+        seed: Sequence[int],
         make_run: RunMaker,
         *,
         capital_micros: int,
         learn_interval_seconds: float,
+        runs_before: int = 0,
     ) -> None:
-        """Begin the first run; ``seed`` fixes what is sampled. Raises what ``make_run`` raises."""
+        """Begin the first run after ``runs_before``; ``seed`` fixes what is sampled.
+
+        Raises what ``make_run`` raises.
+        """
         self._make_run = make_run
         self._capital_micros = capital_micros
         self._learn_interval_seconds = learn_interval_seconds
         self._model = model
         self._random = np.random.default_rng(seed)
-        self._runs = 0
+        self._runs = runs_before
         self._begin_run()
 
     def adopt(self, model: Model) -> None:

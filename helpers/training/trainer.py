@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from helpers.domain import Message
 from helpers.training.collector import Experience
 from strategies.batch import build_batch
@@ -55,6 +58,7 @@ class Trainer:
     ) -> None:
         """Begin from a model; its statistics are gone on with where they are of a training."""
         self.settings = settings
+        self.shape = model.manifest.architecture
         self.progress = progress or Progress()
         self._learner = Learner(model.manifest.architecture, model.networks, settings, seed)
         self._scale = RewardScale(settings, model.statistics)
@@ -76,7 +80,7 @@ class Trainer:
         """Return the optimizer's state."""
         return self._learner.state()
 
-    def restore(self, state: OptimizerState) -> None:
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on with an optimizer's state; raises ``ModelError`` for another network's."""
         self._learner.restore(state)
 

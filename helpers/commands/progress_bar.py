@@ -1,0 +1,50 @@
+"""A bar of work that is done, on a terminal; nothing anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from helpers.clock import monotonic_seconds
+
+BAR_WIDTH: Final = 30
+_CLEAR: Final = "\r\x1b[K"
+
+
+class ProgressBar:
+    """Owner of the last line of the terminal while something takes long."""
+
+    def __init__(self, total: int, unit: str, done: int = 0) -> None:
+        """Take how much there is to do, in what, and how much of it is done already."""
+        self._total = max(total, 1)
+        self._unit = unit
+        self._start = done
+        self._shown = sys.stderr.isatty()
+        self._began = monotonic_seconds()
+
+    def __enter__(self) -> ProgressBar:
+        """Draw it."""
+        self.show(self._start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the line."""
+        if self._shown:
+            sys.stderr.write("\n")
+
+    def clear(self) -> None:
+        """Make room for another line."""
+        if self._shown:
+            sys.stderr.write(_CLEAR)
+            sys.stderr.flush()
+
+    def show(self, done: int) -> None:
+        """Draw how much is done, and how long the rest will take at this pace."""
+        if not self._shown:
+            return
+        filled = min(BAR_WIDTH, BAR_WIDTH * done // self._total)
+        spent, made = monotonic_seconds() - self._began, done - self._start
+        left = f"{spent / made * max(0, self._total - done):,.0f} s left" if made else "..."
+        bar = "#" * filled + "." * (BAR_WIDTH - filled)
+        sys.stderr.write(f"{_CLEAR}[{bar}] {done:,}/{self._total:,} {self._unit}, {left}")
+        sys.stderr.flush()
