@@ -124,8 +124,8 @@ def _serve(pipe: _Pipe, seed: int, ground: Ground, runs_before: int) -> None:
     while True:
         try:
             asked: _Asked = pipe.recv()
-        except EOFError:
-            return
+        except (EOFError, OSError):
+            return  # nobody asks any more
         model = model_of(asked.weights, ground.feature_version)
         try:
             if environment is None:

@@ -25,10 +25,10 @@ from helpers.commands.terminal import write_out
 from helpers.domain import FEATURE_NAMES_OF, FEATURE_VERSION, NS_PER_SECOND, Message
 from helpers.logs import Tag, logger
 from helpers.settings import Settings, SettingsError, load_settings
-from helpers.tape import TapeError
+from helpers.tape import TapeError, TapeFaults, read_tape
 from helpers.training.keeping import Origin, fresh_model, read_checkpoint, write_checkpoint
 from helpers.training.telling import log_update
-from helpers.training.trainer import Learned, Trainer, TrainingError
+from helpers.training.trainer import AnotherTrainingError, Learned, Trainer, TrainingError
 from strategies.base import ModelError
 from strategies.model_files import MANIFEST_FILE
 from strategies.models import FRESH_STATISTICS
@@ -67,6 +67,9 @@ def main(arguments: list[str]) -> int:
     except (TapeError, ModelError) as error:
         sys.stderr.write(f"worker.py train: {error}\n")
         return EXIT_UNREADABLE
+    except AnotherTrainingError as error:
+        sys.stderr.write(f"worker.py train: {error}\n")
+        return EXIT_USAGE
     except TrainingError as error:
         sys.stderr.write(f"worker.py train: {error}\n")
         return EXIT_FAILED
@@ -98,6 +101,9 @@ class Training:
         from simulator.training_processes import EnvironmentLostError, running_environments
 
         options = self._options
+        for tape in options.tapes:
+            if next(read_tape(tape, TapeFaults()), None) is None:
+                raise TapeError(f"{tape} holds no frame")
         trainer, origin = self._begin()
         ground = Ground(settings, origin.feature_version, tuple(options.tapes))
         self._output.mkdir(parents=True, exist_ok=True)
@@ -135,11 +141,15 @@ class Training:
         data = ", ".join(tape.name for tape in options.tapes) or SIMULATED
         settings = PpoSettings()
         exists = (self._output / MANIFEST_FILE).exists()
+        if options.resume and not exists:
+            raise AnotherTrainingError(
+                f"{self._output}: there is no training to go on with; begin it without --resume"
+            )
         if options.resume:
             origin = Origin(options.seed, options.features, data)
             return read_checkpoint(self._output, origin, settings)
         if exists:
-            raise TrainingError(
+            raise AnotherTrainingError(
                 f"{self._output}: there is a training already; go on with --resume, or use "
                 "another --output"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from helpers.domain import Message
-from helpers.training.trainer import Progress, Trainer, TrainingError
+from helpers.training.trainer import AnotherTrainingError, Progress, Trainer, TrainingError
 from strategies.architecture import Architecture
 from strategies.models import FRESH_STATISTICS, Model, ModelManifest, build_model
 from strategies.networks import build_networks, orthogonal_parameters
@@ -82,7 +82,7 @@ def read_checkpoint(folder: Path, origin: Origin, settings: PpoSettings) -> tupl
     manifest = model.manifest
     found = _origin_of(manifest)
     if found != Origin(origin.seed, origin.feature_version, origin.data, found.parent):
-        raise TrainingError(
+        raise AnotherTrainingError(
             f"{folder}: was a training of seed {found.seed}, features {found.feature_version}, on "
             f"{found.data!r}; asked was seed {origin.seed}, features {origin.feature_version}, on "
             f"{origin.data!r}: use another --output"
@@ -102,7 +102,7 @@ def read_checkpoint(folder: Path, origin: Origin, settings: PpoSettings) -> tupl
 
 def _origin_of(manifest: ModelManifest) -> Origin:
     if manifest.note != NOTE or manifest.seed is None or UPDATES not in manifest.metrics:
-        raise TrainingError(
+        raise AnotherTrainingError(
             f"model {manifest.model_id} is no checkpoint of a training ({manifest.note!r}); begin "
             "one with --from"
         )

@@ -28,6 +28,10 @@ class TrainingError(Exception):
     """The training cannot go on; the text says why and what to do."""
 
 
+class AnotherTrainingError(TrainingError):
+    """What is in the folder is another training than was asked for; it is left alone."""
+
+
 class Progress(Message, frozen=True):
     """Where a training stands."""
 
