@@ -38,6 +38,7 @@ from helpers.clock import RealClock, pause_seconds, system_seconds
 from helpers.commands.composition import Flow, Trading, build_flow
 from helpers.commands.run import new_event_loop
 from helpers.domain import (
+    GRID_NS,
     MICROS,
     NS_PER_SECOND,
     Action,
@@ -216,7 +217,8 @@ class Bench:
             )
             self.flow.engine.on_event(MarketOpened(self.market, self.at_ns))
             self.frame(Source.BINANCE_PUBLIC, quote(self.mid, 0, self.at_ns))
-            self.at_ns += NS_PER_SECOND
+            # A move within 20 ms after a grid step waits for them to pass: the first one must not.
+            self.at_ns += NS_PER_SECOND - self.at_ns % GRID_NS + GRID_NS // 5
             self.flow.engine.advance(self.at_ns)
             found: list[float] = []
             for _ in range(WARM_UP + TICKS):

@@ -236,7 +236,7 @@ def test_two_tapes_in_two_processes_give_what_one_gives(
         (["T", "--strategy", "nobody"], 2, "nobody"),
         (["T", "--strategy", "oracle"], 2, "only a simulated market"),
         (["T", "--strategy", ","], 2, "expected 1 to"),
-        (["T", "--strategy", "."], 66, "rl_model.json"),
+        (["T", "--strategy", "."], 66, "rl_model.safetensors: was unreadable"),
     ],
 )
 def test_what_cannot_be_evaluated_says_why(
