@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from helpers.domain import BookChange, BookSnapshot, FeedEvent, Position, Quote, Side, Trade
 
@@ -222,8 +223,10 @@ class PlainMarket:
         for price in sorted(bids, reverse=True)[:5]:
             sold = min(left, bids[price] / 1e6)
             dollars = price / 1e6
-            fee = sold * fee_rate * dollars * (1 - dollars)
-            value += sold * dollars - math.floor(fee * 1e5 + 0.5) / 1e5
+            # Exactly: a fee in the middle between two roundings is not for a float to decide.
+            share = Fraction(price, 10**6)
+            fee = Fraction(str(sold)) * Fraction(str(fee_rate)) * share * (1 - share)
+            value += sold * dollars - math.floor(fee * 10**5 + Fraction(1, 2)) / 1e5
             left -= sold
         cost = position.cost_micros / 1e6
         return 1.0, 1.0 if held_up else -1.0, 5 * (value - cost) / cost

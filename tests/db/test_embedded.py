@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -79,8 +79,10 @@ async def wait_for_end(process_id: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_it_starts_from_nothing_and_again(folder: Path) -> None:
-    """What was committed is there after a stop; nothing is left running. Times are printed."""
+async def test_it_starts_from_nothing_and_again(
+    folder: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """What was committed is there after a stop; nothing is left running. Times are told."""
     began = time.perf_counter()
     async with serve(folder) as url:
         cold = time.perf_counter() - began
@@ -96,7 +98,7 @@ async def test_it_starts_from_nothing_and_again(folder: Path) -> None:
     async with serve(folder) as url:
         warm = time.perf_counter() - began
         assert await ask(url, "SELECT number FROM kept") == 17
-    sys.stdout.write(f"cold start {cold:.2f} s, warm start {warm:.2f} s\n")
+    record_property("figures", f"embedded server: cold {cold:.2f} s, warm {warm:.2f} s")
 
 
 async def test_it_is_durable_and_listens_to_nobody_else(cluster: Path) -> None:

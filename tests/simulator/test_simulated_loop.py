@@ -147,7 +147,7 @@ def test_time_stands_still_while_a_thread_works(
         helper.start()
         assert await asyncio.to_thread(go_on.wait, 5)
         assert clock.now_ns() == START_NS
-        # Whoever is waited for no longer may wait for us, and a watchdog sees that nothing is stuck.
+        # Who is waited for no longer may wait for us, and a watchdog sees that nothing is stuck.
         assert (loop.waits_for_threads >= 1) == (patience_seconds < 0.05)
         await asyncio.sleep(0.002)
         assert timer.when() <= loop.time()
