@@ -218,17 +218,16 @@ class PlainMarket:
             return 0.0, 0.0, 0.0
         held_up = position.outcome.value == "up"
         bids, _ = self.book(self.up_token if held_up else self.down_token)
-        left = (position.shares_settled_micros + position.shares_pending_micros) / 1e6
-        value = 0.0
+        left = position.shares_settled_micros + position.shares_pending_micros
+        value = 0
         for price in sorted(bids, reverse=True)[:5]:
-            sold = min(left, bids[price] / 1e6)
-            dollars = price / 1e6
-            # Exactly: a fee in the middle between two roundings is not for a float to decide.
+            # Exactly, and whole micro-dollars a level: what is in the middle is not for a float.
+            sold = min(left, round(bids[price]))
             share = Fraction(price, 10**6)
-            fee = Fraction(str(sold)) * Fraction(str(fee_rate)) * share * (1 - share)
-            value += sold * dollars - math.floor(fee * 10**5 + Fraction(1, 2)) / 1e5
+            fee = Fraction(sold, 10**6) * Fraction(str(fee_rate)) * share * (1 - share)
+            value += math.floor(sold * share) - math.floor(fee * 10**5 + Fraction(1, 2)) * 10
             left -= sold
-        cost = position.cost_micros / 1e6
+        cost = position.cost_micros
         return 1.0, 1.0 if held_up else -1.0, 5 * (value - cost) / cost
 
 
