@@ -30,6 +30,8 @@ VERBS = {
 }
 EXIT_USAGE = 2
 EXIT_MISSING_DEPENDENCY = 69
+EXIT_INTERRUPTED = 130
+"""As shells tell it: 128 + SIGINT."""
 
 
 def main(arguments: list[str]) -> int:
@@ -51,7 +53,12 @@ def main(arguments: list[str]) -> int:
             "(uv: `pip install uv`), which installs everything it needs.\n"
         )
         return EXIT_MISSING_DEPENDENCY
-    return command.main(rest)
+    try:
+        return command.main(rest)
+    except KeyboardInterrupt:
+        # What trades or learns ends in order and does not come here.
+        sys.stderr.write("\nworker.py: interrupted\n")
+        return EXIT_INTERRUPTED
 
 
 def usage() -> str:

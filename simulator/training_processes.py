@@ -13,14 +13,15 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final, NamedTuple, Protocol
 
 from helpers.clock import SimulatedClock
+from helpers.commands.children import deaf_to_interrupts
 from helpers.commands.evaluating import quiet_logs
+from helpers.logs import Tag, logger
 from helpers.training.collector import Experience
-from helpers.training.environment import TrainingEnvironment
+from helpers.training.environment import ENVIRONMENTS_MAXIMUM, TrainingEnvironment
 from simulator.training import Ground, make_environment
 from strategies.models import FRESH_STATISTICS, Model, build_model
 from strategies.networks import Architecture, FloatArray, build_networks
 
-ENVIRONMENTS_MAXIMUM: Final = 64
 ENVIRONMENTS_A_SEED: Final = 100
 """Seeds of environments that belong to one seed of a training."""
 STOP_SECONDS: Final = 5.0
@@ -102,7 +103,8 @@ def running_environments(
             process = context.Process(
                 target=_serve, args=(theirs, own_seed, ground, runs_before), daemon=True
             )
-            process.start()
+            with deaf_to_interrupts():
+                process.start()
             theirs.close()
             pipes.append(ours)
             processes.append(process)
@@ -134,6 +136,7 @@ def _serve(pipe: _Pipe, seed: int, ground: Ground, runs_before: int) -> None:
                 environment.adopt(model)
             answer: Experience | str = environment.collect(asked.transitions)
         except Exception as error:  # noqa: BLE001  # a process boundary: told to who asked
+            logger(Tag.RL).error("environment_failed", exc_info=error)
             answer = f"{type(error).__name__}: {error}"
         try:
             pipe.send(answer)

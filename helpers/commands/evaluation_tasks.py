@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from helpers.commands.children import deaf_to_interrupts, ended_with_the_owner
 from helpers.commands.contenders import Contender
 from helpers.commands.evaluating import EvaluationSettings, evaluate_tape
 from helpers.commands.progress_bar import ProgressBar
@@ -54,7 +55,7 @@ def run_task(task: Task) -> tuple[Gathered, ...]:
 def run_tasks(tasks: Sequence[Task], processes: int) -> Outcome:
     """Run every task, at most ``processes`` at once; 1 runs them in this process.
 
-    Raises what the first task that failed raised; the others that have begun are waited for.
+    Raises what the first task that failed raised; the others are given up.
     """
     if not 1 <= processes <= PROCESSES_MAXIMUM:
         raise ValueError(f"processes were {processes}, expected 1 to {PROCESSES_MAXIMUM}")
@@ -84,13 +85,10 @@ def _completed(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, tup
         return
     # Spawned, not forked: a fork would take MLX's threads over in the middle of something.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        futures: dict[Future[tuple[Gathered, ...]], int] = {
-            pool.submit(run_task, task): place for place, task in enumerate(tasks)
-        }
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with ProcessPoolExecutor(processes, mp_context=context) as pool, ended_with_the_owner():
+        with deaf_to_interrupts():
+            futures: dict[Future[tuple[Gathered, ...]], int] = {
+                pool.submit(run_task, task): place for place, task in enumerate(tasks)
+            }
+        for future in as_completed(futures):
+            yield futures[future], future.result()

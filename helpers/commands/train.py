@@ -26,7 +26,14 @@ from helpers.domain import FEATURE_NAMES_OF, FEATURE_VERSION, NS_PER_SECOND, Mes
 from helpers.logs import Tag, logger
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.tape import TapeError, TapeFaults, read_tape
-from helpers.training.keeping import Origin, fresh_model, read_checkpoint, write_checkpoint
+from helpers.training.environment import ENVIRONMENTS_MAXIMUM
+from helpers.training.keeping import (
+    Origin,
+    cut_curve,
+    fresh_model,
+    read_checkpoint,
+    write_checkpoint,
+)
 from helpers.training.telling import log_update
 from helpers.training.trainer import AnotherTrainingError, Learned, Trainer, TrainingError
 from strategies.base import ModelError
@@ -45,7 +52,6 @@ ENVIRONMENTS_DEFAULT: Final = 2
 CHECKPOINT_UPDATES: Final = 50
 STEPS_DEFAULT: Final = 300_000
 SEED_MAXIMUM: Final = 1_000_000
-ENVIRONMENTS_MAXIMUM: Final = 64
 SIMULATED: Final = "the calibrated simulator"
 LINE_UPDATES: Final = 10
 """Updates between two lines; all are in ``curve.jsonl``."""
@@ -107,6 +113,7 @@ class Training:
         trainer, origin = self._begin()
         ground = Ground(settings, origin.feature_version, tuple(options.tapes))
         self._output.mkdir(parents=True, exist_ok=True)
+        cut_curve(self._output / CURVE, trainer.progress.updates)
         running = running_environments(
             options.environments, options.seed, ground, trainer.progress.updates
         )
@@ -126,6 +133,7 @@ class Training:
                     ended = monotonic_seconds()
                     point = CurvePoint(learned, gathered - began, ended - gathered)
                     curve.write(msgspec.json.encode(point) + b"\n")
+                    curve.flush()
                     self._tell(point, bar)
                     if learned.progress.updates % CHECKPOINT_UPDATES == 0:
                         self._keep(trainer, origin)
@@ -179,9 +187,11 @@ class Training:
         self._kept_updates = trainer.progress.updates
 
     def _end(self, trainer: Trainer, origin: Origin, *, stopped: bool) -> int:
-        if trainer.progress.updates:
-            self._keep(trainer, origin)
         progress = trainer.progress
+        if not progress.updates:
+            write_out("stopped before anything was learned\n")
+            return 0
+        self._keep(trainer, origin)
         how = "stopped; go on with --resume" if stopped else "done"
         write_out(
             f"{how}: {progress.steps:,} steps, {progress.updates:,} updates, in {self._output}\n"

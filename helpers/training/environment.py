@@ -7,7 +7,7 @@ action means the same here as live. Must not: learn, or know where events come f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from helpers.training.collector import Books, Collector, Experience
 from strategies.base import Strategy
 from strategies.models import Model
 from strategies.rl_mlx import RLStrategy
+
+ENVIRONMENTS_MAXIMUM: Final = 64
+"""Side by side in one training, a process each."""
 
 
 class Run(Protocol):

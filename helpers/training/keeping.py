@@ -11,6 +11,7 @@ from typing import Final
 from helpers.domain import Message
 from helpers.training.trainer import AnotherTrainingError, Progress, Trainer, TrainingError
 from strategies.architecture import Architecture
+from strategies.model_files import write_atomically
 from strategies.models import FRESH_STATISTICS, Model, ModelManifest, build_model
 from strategies.networks import build_networks, orthogonal_parameters
 from strategies.ppo_settings import PpoSettings
@@ -98,6 +99,16 @@ def read_checkpoint(folder: Path, origin: Origin, settings: PpoSettings) -> tupl
         raise TrainingError(f"{folder}: has no optimizer state; begin anew with --from {folder}")
     trainer.restore(state)
     return trainer, found
+
+
+def cut_curve(path: Path, updates: int) -> None:
+    """Keep the first lines of a curve, one an update: a checkpoint may be older than its end.
+
+    Raises ``OSError``.
+    """
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    if len(lines) > updates:
+        write_atomically(path, b"".join(lines[:updates]))
 
 
 def _origin_of(manifest: ModelManifest) -> Origin:

@@ -1,0 +1,41 @@
+"""Processes that work for a verb: ctrl-C is its owner's to hear, who ends them.
+
+A terminal sends the signal to every process in front of it. A child that heard it, too, would write
+where it was interrupted all over the owner's last words. Must not: start a process itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+
+
+@contextmanager
+def deaf_to_interrupts() -> Generator[None]:
+    """Start processes in the body: SIGINT is blocked in them from their first instruction.
+
+    What a thread blocks is inherited by the processes it starts. The owner hears afterwards what
+    was sent to it meanwhile.
+    """
+    # Starting the first process starts this, and that lets the signal through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def ended_with_the_owner() -> Generator[None]:
+    """Kill whatever processes the body has started when it ends by an exception."""
+    others = set(multiprocessing.active_children())
+    try:
+        yield
+    except BaseException:
+        for child in set(multiprocessing.active_children()) - others:
+            child.kill()
+        raise
