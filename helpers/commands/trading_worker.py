@@ -6,11 +6,12 @@ import asyncio
 import random
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from db.control import ControlLog
 from db.journal import Journal
 from helpers.clock import Clock
+from helpers.commands.alerting import Alerting
 from helpers.commands.closing_table import closing_table, shadows_table
 from helpers.commands.composition import (
     TradingSide,
@@ -26,7 +27,6 @@ from helpers.commands.model_watch import ModelWatch
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
 from helpers.commands.shadows import Shadows
-from helpers.discord import DiscordAlerts
 from helpers.domain import (
     NS_PER_SECOND,
     AlertSent,
@@ -44,6 +44,7 @@ from helpers.lease import LeaseLostError
 from helpers.logs import Tag, logger
 from helpers.recorder import TapeWriter
 from helpers.settings import Settings
+from helpers.stages import Outlet
 from helpers.venues import Venues
 from helpers.watchdog import LoopBeat, Vital
 from strategies.base import LearnedStrategy
@@ -61,6 +62,19 @@ kill a minute after they asked."""
 
 class _Stopped(Exception):  # noqa: N818
     """Somebody asked for the end of the run."""
+
+
+class Companion(Protocol):
+    """What runs beside the flow and hears its rows; nothing of it may hold the flow up."""
+
+    @property
+    def listeners(self) -> tuple[Outlet, ...]:
+        """Return who must be told every row."""
+        ...
+
+    async def run(self) -> None:
+        """Do what it is for, until cancelled."""
+        ...
 
 
 class Worker:
@@ -97,11 +111,13 @@ class Worker:
         log = ControlLog(settings.journal_directory, self._mode)
         self._operator = OperatorControl(log, Path(journal.run).name)
         self._operator_poll_seconds = operator_poll_seconds
-        self._alerts = self._new_alerts(settings)
+        self._alerting = Alerting(settings, self._mode, clock, rng, self._write_down)
         self._shadows = Shadows(settings, self._write_shadow, allow_cold=allow_cold)
         trading = self._side.trading()
-        alerts = () if self._alerts is None else (self._alerts,)
-        listeners = (*trading.listeners, *self._shadows.listeners, *alerts)
+        companions: tuple[Companion, ...] = (self._shadows,)
+        self._companions = companions
+        beside = (outlet for one in companions for outlet in one.listeners)
+        listeners = (*trading.listeners, *beside, *self._alerting.listeners)
         self._flow = build_flow(
             settings,
             self._mode,
@@ -130,24 +146,11 @@ class Worker:
         """
         self.begin()
         try:
-            if self._alerts is None:
-                await self._trade()
-                return
-            async with self._alerts.running():
-                await self._trade_and_tell(self._alerts)
+            await self._alerting.around(
+                self._trade, self._ending, lambda why: run_stopped(self._flow, why)
+            )
         except* _Stopped:
             self._health.info("stopping", why=self._why)
-
-    async def _trade_and_tell(self, alerts: DiscordAlerts) -> None:
-        # Whatever ends the run, its owner hears of it: the loop still turns here.
-        why, failed = "cancelled", True
-        try:
-            await self._trade()
-        except BaseExceptionGroup as group:
-            why, failed = self._ending(group)
-            raise
-        finally:
-            await alerts.finish(run_stopped(self._flow, why), failed=failed)
 
     def _ending(self, group: BaseExceptionGroup[BaseException]) -> tuple[str, bool]:
         """Return what ended the run, and whether nobody had asked for it."""
@@ -179,7 +182,8 @@ class Worker:
             tasks.create_task(self.watch_model())
             tasks.create_task(self._end_when_stopped())
             tasks.create_task(self._side.run())
-            tasks.create_task(self._shadows.run())
+            for companion in self._companions:
+                tasks.create_task(companion.run())
 
     @property
     def entries_stopped(self) -> str:
@@ -199,14 +203,6 @@ class Worker:
         if self._guards is not None:
             self._guards.stopping()
         self._stop.set()
-
-    def _new_alerts(self, settings: Settings) -> DiscordAlerts | None:
-        if settings.discord_webhook_url is None:
-            return None
-        url = settings.discord_webhook_url.get_secret_value()
-        # Its jitter is its own: how often Discord is away must not change what feeds draw.
-        rng = random.Random(self._rng.getrandbits(64))
-        return DiscordAlerts(url, self._mode, self._clock, rng, self._write_down)
 
     def _write_down(self, alert: AlertSent) -> None:
         self._flow.outlets.write(self._advance_clock(self._clock.now_ns()), "", alert)
