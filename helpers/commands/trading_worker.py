@@ -22,6 +22,7 @@ from helpers.commands.composition import (
 )
 from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, OneTrader
+from helpers.commands.intake import Intake
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.commands.model_watch import ModelWatch
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
@@ -39,10 +40,9 @@ from helpers.domain import (
     Source,
     from_micros,
 )
-from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
+from helpers.feeds.ingest import WorkerEvent
 from helpers.lease import LeaseLostError
 from helpers.logs import Tag, logger
-from helpers.recorder import TapeWriter
 from helpers.settings import Settings
 from helpers.stages import Outlet
 from helpers.venues import Venues
@@ -127,12 +127,9 @@ class Worker:
             keepers=(self._operator,),
         )
         self._engine = self._flow.engine
-        self._ingest = Ingest()
-        self._tape_path = settings.tape_directory / f"{self._mode.value}.jsonl.gz"
-        self._tape = TapeWriter(self._tape_path) if settings.record else None
+        self._intake = Intake(settings, self._mode)
         self._feeds: LiveFeeds | None = None
         self._now_ns = 0
-        self._frames = 0
         self._beat = LoopBeat()
         self._build_id = ""
         self._stop = asyncio.Event()
@@ -241,19 +238,14 @@ class Worker:
                 shares=from_micros(position.shares_micros),
             )
         finish(self._flow, self._settings, why, now_ns)
-        if self._tape is not None:
-            self._tape.close()
+        self._intake.close()
 
     # --- What the feeds bring -------------------------------------------------------------------
 
     def on_frame(self, source: Source, raw: str | bytes, received_ns: int) -> None:
         """Record a frame and give its events to the engine."""
         now_ns = self._advance_clock(received_ns)
-        self._frames += 1
-        if self._tape is not None:
-            text = raw if isinstance(raw, str) else raw.decode(errors="replace")
-            self._tape.write(now_ns, source, text)
-        for event in self._ingest.parse(source, raw, now_ns):
+        for event in self._intake.events(source, raw, now_ns):
             self._engine.on_event(event)
             self._shadows.hear(event)
             if isinstance(event, MarketResolved) and self._feeds is not None:
@@ -262,8 +254,7 @@ class Worker:
     def on_worker_event(self, event: WorkerEvent) -> None:
         """Record an event of our own and give it to the engine."""
         self._advance_clock(event.received_ns)
-        if self._tape is not None:
-            self._tape.write(self._now_ns, Source.WORKER, encode_worker_event(event))
+        self._intake.note(event, self._now_ns)
         self._engine.on_event(event)
         self._shadows.hear(event)
 
@@ -370,7 +361,7 @@ class Worker:
             assets=",".join(settings.assets),
             windows=",".join(settings.windows),
             journal=str(self._journal.run),
-            tape=str(self._tape_path) if self._tape else "off",
+            tape=self._intake.place,
         )
 
     def _held_markets(self) -> Iterable[Market]:
@@ -385,12 +376,12 @@ class Worker:
             "heartbeat",
             mode=self._mode.value,
             build=self._build_id,
-            frames=self._frames,
+            frames=self._intake.frames,
             decisions=scorecard.decisions.total(),
             refused=scorecard.refusals.total(),
             markets=len(self._flow.board.open_markets(self._now_ns)),
             positions=len(ledger.positions()),
             pnl=f"{from_micros(pnl):+.2f}",
             longest_lag_ms=round(self._beat.take_longest_lag_seconds() * 1000, 1),
-            tape_dropped=self._tape.dropped if self._tape else 0,
+            tape_dropped=self._intake.dropped,
         )
