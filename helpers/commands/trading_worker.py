@@ -24,7 +24,7 @@ from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, OneTrader
 from helpers.commands.intake import Intake
 from helpers.commands.live_feeds import LiveFeeds
-from helpers.commands.model_watch import ModelWatch
+from helpers.commands.model_side import ModelSide
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
 from helpers.commands.shadows import Shadows
@@ -47,7 +47,6 @@ from helpers.settings import Settings
 from helpers.stages import Outlet
 from helpers.venues import Venues
 from helpers.watchdog import LoopBeat, Vital
-from strategies.base import LearnedStrategy
 from strategies.models import Model
 
 LONGEST_SLEEP_SECONDS: Final = 0.05
@@ -114,9 +113,9 @@ class Worker:
         self._alerting = Alerting(settings, self._mode, clock, rng, self._write_down)
         self._shadows = Shadows(settings, self._write_shadow, allow_cold=allow_cold)
         trading = self._side.trading()
-        companions: tuple[Companion, ...] = (self._shadows,)
-        self._companions = companions
-        beside = (outlet for one in companions for outlet in one.listeners)
+        self.models = ModelSide(settings, clock, operator_poll_seconds)
+        self._companions: tuple[Companion, ...] = (self._shadows, self.models)
+        beside = (outlet for one in self._companions for outlet in one.listeners)
         listeners = (*trading.listeners, *beside, *self._alerting.listeners)
         self._flow = build_flow(
             settings,
@@ -125,7 +124,9 @@ class Worker:
             allow_cold=allow_cold,
             trading=trading._replace(listeners=listeners),
             keepers=(self._operator,),
+            strategy=self.models.strategy,
         )
+        self.models.attach(self._flow, self.change_model)
         self._engine = self._flow.engine
         self._intake = Intake(settings, self._mode)
         self._feeds: LiveFeeds | None = None
@@ -176,7 +177,6 @@ class Worker:
             tasks.create_task(self._refetch_suspects(feeds))
             tasks.create_task(self._say_alive())
             tasks.create_task(self._hear_operator())
-            tasks.create_task(self.watch_model())
             tasks.create_task(self._end_when_stopped())
             tasks.create_task(self._side.run())
             for companion in self._companions:
@@ -239,6 +239,7 @@ class Worker:
             )
         finish(self._flow, self._settings, why, now_ns)
         self._intake.close()
+        self.models.close()
 
     # --- What the feeds bring -------------------------------------------------------------------
 
@@ -297,18 +298,11 @@ class Worker:
             self.hear_operator()
             await asyncio.sleep(self._operator_poll_seconds)
 
-    async def watch_model(self) -> None:
-        """Follow the model's files for as long as the run goes on; a baseline has none."""
-        # A task of its own: a slow disk under the models must keep no halt waiting.
-        if isinstance(strategy := self._flow.strategy, LearnedStrategy):
-            places = self._settings.model_directory, self._settings.model_backup_directory
-            await ModelWatch(strategy, *places).run(self.change_model, self._operator_poll_seconds)
-
     def change_model(self, changed: ModelChanged, model: Model | None) -> None:
         """Let another model decide from now on, or none; the row is written either way."""
         self.move_time(self._clock.now_ns())  # what is due was decided by the model before
-        if model is not None and isinstance(strategy := self._flow.strategy, LearnedStrategy):
-            strategy.adopt(model)
+        if model is not None:
+            self.models.adopt(changed, model)
         self._flow.outlets.write(self._now_ns, "", changed)
 
     async def _say_alive(self) -> None:
