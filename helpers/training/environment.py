@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
-from helpers.training.collector import Books, Collector, Experience
+from helpers.training.collector import Books, Collector, Experience, Terms
 from strategies.base import Strategy
 from strategies.models import Model
 from strategies.rl_mlx import RLStrategy
@@ -46,7 +46,7 @@ class TrainingEnvironment:
         seed: Sequence[int],
         make_run: RunMaker,
         *,
-        capital_micros: int,
+        terms: Terms,
         learn_interval_seconds: float,
         runs_before: int = 0,
     ) -> None:
@@ -55,7 +55,7 @@ class TrainingEnvironment:
         Raises what ``make_run`` raises.
         """
         self._make_run = make_run
-        self._capital_micros = capital_micros
+        self._terms = terms
         self._learn_interval_seconds = learn_interval_seconds
         self._model = model
         self._random = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ class TrainingEnvironment:
     def _begin_run(self) -> None:
         """Begin anew with empty memories: the markets of two runs may have the same names."""
         self._runs += 1
-        self._collector = Collector(self._capital_micros)
+        self._collector = Collector(self._terms)
         self._policy = RLStrategy(
             self._model,
             self._random,

@@ -12,7 +12,7 @@ from helpers.clock import SimulatedClock
 from helpers.commands.evaluating import quiet_logs
 from helpers.domain import FUSION_VERSION, MICROS
 from helpers.settings import Settings
-from helpers.training.collector import Books, Collector, Experience
+from helpers.training.collector import Books, Collector, Experience, terms_of
 from helpers.training.environment import Run, TrainingEnvironment
 from helpers.training.keeping import fresh_model
 from simulator.training import Ground, make_environment, make_run_maker
@@ -55,7 +55,7 @@ def test_rewards_sum_to_the_net_profit_of_the_ledger() -> None:
         return run
 
     environment = TrainingEnvironment(
-        MODEL, (1,), make_run, capital_micros=CAPITAL_MICROS, learn_interval_seconds=2.0
+        MODEL, (1,), make_run, terms=terms_of(GROUND.settings), learn_interval_seconds=2.0
     )
     gathered = Experience()
     while len(ledgers) < 3:
