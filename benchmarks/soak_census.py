@@ -13,15 +13,19 @@ import gc
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 ROOMS: Final = ("helpers", "strategies", "db", "simulator")
 _STATM: Final = Path("/proc/self/statm")
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 _CONTAINERS: Final = (dict, list, set, deque, bytearray, tuple, frozenset)
+
+_Lengths: TypeAlias = dict[str, dict[int, tuple[int, int | None]]]
+"""Length and bound of each container of a name, by its identity."""
 
 
 class Vitals(NamedTuple):
@@ -72,15 +76,31 @@ def descriptors() -> Counter[str]:
 
 
 def count_types() -> Counter[str]:
-    """Return how many objects of each class the collector knows."""
+    """Return how many objects of each class the collector looks after."""
     return Counter(f"{type(o).__module__}.{type(o).__qualname__}" for o in gc.get_objects())
 
 
-def find_containers() -> dict[str, Container]:
-    """Return every container that an object or a module of ours holds."""
-    found: dict[str, list[tuple[int, int | None]]] = {}
-    names: dict[type, tuple[str, tuple[str, ...]] | None] = {}
+def objects_of_ours() -> list[object]:
+    """Return every object that can hold a container of ours, as far as the collector knows it."""
+    known: dict[type, bool] = {}
+    found: list[object] = []
     for one in gc.get_objects():
+        kind = type(one)
+        if kind not in known:
+            known[kind] = kind is ModuleType or _names_of(kind) is not None
+        if known[kind]:
+            found.append(one)
+    return found
+
+
+def find_containers(older: Iterable[object] = ()) -> dict[str, Container]:
+    """Return every container that an object or a module of ours holds.
+
+    ``older`` are objects that the collector was told to leave aside.
+    """
+    found: _Lengths = {}
+    names: dict[type, tuple[str, tuple[str, ...]] | None] = {}
+    for one in chain(older, gc.get_objects()):
         kind = type(one)
         if kind not in names:
             names[kind] = _names_of(kind)
@@ -93,7 +113,7 @@ def find_containers() -> dict[str, Container]:
             for attribute, value in list(vars(one).items()):
                 if not attribute.startswith("__"):
                     _note(found, f"{one.__name__}.{attribute}", value)
-    return {name: _summary(lengths) for name, lengths in found.items()}
+    return {name: _summary(lengths.values()) for name, lengths in found.items()}
 
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
@@ -128,27 +148,24 @@ def _values(one: object, slots: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _note(found: dict[str, list[tuple[int, int | None]]], name: str, value: Any) -> None:
+def _note(found: _Lengths, name: str, value: Any) -> None:
+    bound: int | None = None
     if isinstance(value, asyncio.Queue):
-        found.setdefault(name, []).append((value.qsize(), value.maxsize or None))
+        length, bound = value.qsize(), value.maxsize or None
+    elif isinstance(value, _CONTAINERS):
+        length, bound = len(value), value.maxlen if isinstance(value, deque) else None
+    else:
         return
-    if not isinstance(value, _CONTAINERS):
+    # By identity: what many share is held once.
+    found.setdefault(name, {})[id(value)] = (length, bound)
+    if name.endswith("[]") or isinstance(value, bytearray | asyncio.Queue):
         return
-    bound = value.maxlen if isinstance(value, deque) else None
-    found.setdefault(name, []).append((len(value), bound))
-    if isinstance(value, bytearray):
-        return
-    inner = list(value.values()) if isinstance(value, dict) else list(value)
-    for each in inner:
-        if isinstance(each, _CONTAINERS):
-            bound = each.maxlen if isinstance(each, deque) else None
-            found.setdefault(f"{name}[]", []).append((len(each), bound))
+    for each in list(value.values()) if isinstance(value, dict) else list(value):
+        _note(found, f"{name}[]", each)
 
 
-def _summary(lengths: list[tuple[int, int | None]]) -> Container:
-    bounds = [bound for _, bound in lengths if bound is not None]
-    return Container(
-        max(length for length, _ in lengths),
-        sum(length for length, _ in lengths),
-        max(bounds) if bounds else None,
-    )
+def _summary(lengths: Iterable[tuple[int, int | None]]) -> Container:
+    seen = list(lengths)
+    bounds = [bound for _, bound in seen if bound is not None]
+    longest, total = max(length for length, _ in seen), sum(length for length, _ in seen)
+    return Container(longest, total, max(bounds, default=None))

@@ -20,7 +20,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks.soak_bounds import Peaks
-from benchmarks.soak_census import count_types, descriptors, find_containers, read_vitals
+from benchmarks.soak_census import (
+    count_types,
+    descriptors,
+    find_containers,
+    objects_of_ours,
+    read_vitals,
+)
 from benchmarks.soak_report import PhaseReport, Reading
 from benchmarks.soak_rows import check_rows
 from db.journal import SEGMENT_BYTES, Journal
@@ -30,6 +36,7 @@ from helpers import logs
 from helpers.clock import system_seconds
 from helpers.commands.demo import with_demo_wallet
 from helpers.commands.evaluating import LIFTED
+from helpers.commands.long_lived import set_aside
 from helpers.commands.operator_control import POLL_SECONDS
 from helpers.commands.paper_side import PaperSide
 from helpers.commands.progress_bar import ProgressBar
@@ -124,6 +131,8 @@ class Witness:
         self.peaks: dict[str, Peaks] = {}
         self.types: list[Counter[str]] = []
         """After the warm-up, and at the last census."""
+        self.older: list[object] = []
+        """What a run begins with, which the collector does not tell of meanwhile."""
         self.edges: list[Reading] = []
         """Before anything was started, and when all had ended."""
 
@@ -145,7 +154,7 @@ class Witness:
                 bar.show(min(total, round(seen.day * DAY_SECONDS / 60)))
 
     def _count(self, *, late: bool) -> None:
-        for name, found in find_containers().items():
+        for name, found in find_containers(self.older).items():
             known = self.peaks.get(name, Peaks())
             self.peaks[name] = known.with_seen(found, late=late)
         if len(self.readings) >= READINGS // 4:
@@ -183,6 +192,7 @@ def run_phase(phase: Phase, seed: int, folder: Path, strategy: str = "rl") -> Ph
     opened = descriptors()
     witness = Witness(phase.days)
     done = _trade(phase, seed, folder, strategy, witness)
+    witness.older.clear()
     gc.collect()
     left_open = descriptors() - opened
     middle_ns = DEFAULT_START_NS + round(phase.days / 2 * DAY_SECONDS * NS_PER_SECOND)
@@ -254,7 +264,8 @@ def _trade(phase: Phase, seed: int, folder: Path, strategy: str, witness: Witnes
         with Projecting(settings) as projecting, _open_journal(phase, settings, clock) as journal:
             projecting.start()
             worker = _worker(phase, settings, clock, served, journal, seed)
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            witness.older = objects_of_ours()
+            with set_aside(), asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(_play(served, worker, witness, phase.days))
             worker.close("the soak is over")
             wall_seconds = system_seconds() - began_seconds
