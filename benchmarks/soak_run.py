@@ -15,7 +15,7 @@ import gc
 import os
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -45,6 +45,7 @@ from helpers.commands.trading_worker import Worker
 from helpers.domain import NS_PER_SECOND, Body, Market, Message, Mode
 from helpers.settings import Settings, load_settings
 from simulator.demo_world import ServedSettings, ServedWorld
+from simulator.servers.discord import Posted
 from simulator.simulated_loop import LoopClock, SimulatedLoop
 from simulator.world_settings import DEFAULT_START_NS
 
@@ -140,13 +141,14 @@ class Witness:
         """Return the process as it is now."""
         return Reading(asyncio.get_running_loop().time() / DAY_SECONDS, *read_vitals())
 
-    async def watch(self) -> None:
-        """Look around until cancelled."""
+    async def watch(self, messages: MutableSequence[Posted]) -> None:
+        """Look around until cancelled; what Discord was told is forgotten: it is not ours."""
         pause = self._days * DAY_SECONDS / READINGS
         total = max(1, round(self._days * DAY_SECONDS / 60))
         with ProgressBar(total, "simulated minutes") as bar:
             while True:
                 await asyncio.sleep(pause)
+                messages.clear()
                 seen = self.look()
                 self.readings.append(seen)
                 if len(self.readings) % READINGS_PER_CENSUS == 0:
@@ -315,9 +317,10 @@ def _worker(
 async def _play(served: ServedWorld, worker: SoakWorker, witness: Witness, days: float) -> None:
     witness.edges.append(witness.look())
     await served.start()
+    heard = served.polymarket.discord.messages
     try:
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(served.drive()), tasks.create_task(witness.watch())]
+            beside = [tasks.create_task(served.drive()), tasks.create_task(witness.watch(heard))]
             beside.append(tasks.create_task(_end(worker, days * DAY_SECONDS)))
             await worker.run()
             for task in beside:
