@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from helpers.domain import Asset
+from helpers.settings_rules import contradiction
 
 EXIT_CONFIGURATION: Final = 78
 """sysexits' EX_CONFIG: the settings are wrong."""
@@ -115,6 +116,11 @@ class Settings(BaseSettings):
         ge=0.5,
         le=60,
         description="Longest the rl policy's choice stands in a market; a trigger ends it.",
+    )
+    train: bool = Field(
+        False,
+        description="Learn from what is traded on paper, by actions drawn from the policy's "
+        "probabilities. Never with real money.",
     )
     trigger_bps: float = Field(
         1.0,
@@ -300,27 +306,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        if self.entry_stop_seconds <= self.position_timeout_seconds:
-            raise ValueError(
-                "ENTRY_STOP_SECONDS must be more than POSITION_TIMEOUT_SECONDS, or a position "
-                "would be closed as soon as it was opened (I24)"
-            )
-        if self.book_age_critical_seconds <= self.book_age_degraded_seconds:
-            raise ValueError(
-                "BOOK_AGE_CRITICAL_SECONDS must be more than BOOK_AGE_DEGRADED_SECONDS"
-            )
-        if self.database_direct_url is not None and self.database_url is None:
-            raise ValueError("DATABASE_DIRECT_URL needs DATABASE_URL: set both or none")
-        credentials = (
-            self.polymarket_api_key,
-            self.polymarket_api_secret,
-            self.polymarket_api_passphrase,
-        )
-        if any(credentials) and not all(credentials):
-            raise ValueError(
-                "POLYMARKET_API_KEY, POLYMARKET_API_SECRET and POLYMARKET_API_PASSPHRASE go "
-                "together: set all three or none"
-            )
+        if problem := contradiction(self):
+            raise ValueError(problem)
         return self
 
     def secrets(self) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ ROOMS_OF_SEVERAL_FILES = {
         "helpers.order_rules",
     ),
     "helpers.recorder": ("helpers.tape",),
+    "helpers.settings": ("helpers.settings_rules",),
     "helpers.narrator": ("helpers.narrator_safety",),
     "helpers.discord": (
         "helpers.discord_alerts",

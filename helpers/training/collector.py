@@ -7,7 +7,7 @@ itself, or keep a choice whose outcome will not be known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from helpers.domain import Body, MarketState, ResolutionSeen, RoundTrip
@@ -53,21 +53,33 @@ class Collector:
         if capital_micros <= 0:
             raise ValueError(f"capital was {capital_micros} micro-dollars, expected above 0")
         self._books: Books | None = None
+        self._entries_held: Callable[[], str] = str
         self._capital_micros = capital_micros
         self._rollouts = Rollouts()
         self._resolved: dict[str, int] = {}
         self._trips = self._wins = 0
 
-    def attach(self, books: Books) -> None:
-        """Take the flow's ledger, which is built with the flow and after its outlets."""
+    def attach(self, books: Books, entries_held: Callable[[], str] = str) -> None:
+        """Take the flow's ledger, which is built with the flow and after its outlets.
+
+        ``entries_held`` says why nothing may be entered, empty while everything may.
+        """
         self._books = books
+        self._entries_held = entries_held
 
     def __len__(self) -> int:
         """Return the number of choices whose outcome is known and not taken yet."""
         return len(self._rollouts)
 
     def record(self, state: MarketState, choice: Choice) -> None:
-        """Note a choice: with it the market's last one has its outcome."""
+        """Note a choice: with it the market's last one has its outcome.
+
+        Where there is no position and none may be opened nothing was chosen: such steps would teach
+        that actions are worth nothing.
+        """
+        if state.position.outcome is None and self._entries_held():
+            self._rollouts.cut(choice.market)
+            return
         realised = self._realised_micros(choice.market)
         equity = market_equity(realised, state.snapshot, state.position, self._capital_micros)
         self._rollouts.record(choice, equity)
