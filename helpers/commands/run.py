@@ -28,6 +28,7 @@ from helpers.commands.arming import NotArmedError, arm
 from helpers.commands.composition import TradingSide
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.failures import leaves
+from helpers.commands.first_model import provide_first_model
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
@@ -112,6 +113,10 @@ def run_worker(
     mode = Mode.PAPER if signer is None else Mode.LIVE
     whose = PAPER_WALLET if signer is None else signer.wallet
     lease = lease_for(settings, mode, whose)
+    try:
+        provide_first_model(settings, clock.now_ns())
+    except ModelError as error:
+        return model_refused(error)
     return with_journal(settings, mode, clock.now_ns(), trade, lease=lease)
 
 
@@ -163,11 +168,17 @@ def with_journal(
         logger(Tag.SAFETY).error("another_worker", why=str(error))
         return EXIT_LOCKED
     except ModelError as error:
-        log.error("model_refused", why=str(error), mend="uv run worker.py models rollback")
-        return EXIT_UNREADABLE
+        return model_refused(error)
     except (LeaseError, JournalError, TapeError, LedgerError) as error:
         log.error("journal_unusable", why=str(error))
         return EXIT_INTERNAL
+
+
+def model_refused(error: ModelError) -> int:
+    """Say that no model can be used, and return the exit code."""
+    mend = "uv run worker.py models rollback"
+    logger(Tag.HEALTH).error("model_refused", why=str(error), mend=mend)
+    return EXIT_UNREADABLE
 
 
 def _hold_the_next_start(control: ControlLog, why: str) -> None:
