@@ -56,7 +56,8 @@ class Newcomer:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.project = home / "project"
-        self._account = pwd.getpwnam(NOBODY) if os.geteuid() == 0 else pwd.getpwuid(os.getuid())
+        self._other = os.geteuid() == 0
+        self._account = pwd.getpwnam(NOBODY) if self._other else pwd.getpwuid(os.getuid())
         self.name = self._account.pw_name
         self._tools = home / ".local" / "bin"
         self._tools.mkdir(parents=True)
@@ -89,7 +90,9 @@ class Newcomer:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            **self._as_them(),
+            user=self._account.pw_uid if self._other else None,
+            group=self._account.pw_gid if self._other else None,
+            extra_groups=[] if self._other else None,
         )
         too_long = threading.Timer(COMMAND_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
         too_long.start()
@@ -108,11 +111,6 @@ class Newcomer:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         return Visit(code, decided, time.monotonic() - began, tuple(lines))
-
-    def _as_them(self) -> dict[str, int | list[int]]:
-        if os.geteuid() != 0:
-            return {}
-        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -136,7 +134,8 @@ def _visit(newcomer: Newcomer) -> int:
     assert f"    {LIVE_VENUES}  " in readme, "the README's second command"
     began = time.monotonic()
     # The repository is this user's; a newcomer's own clone comes over the network.
-    clone = ("git", "-c", "safe.directory=*", "clone", "--quiet", str(ROOT), str(newcomer.project))
+    serve = ("--upload-pack", "git -c safe.directory=* upload-pack")
+    clone = ("git", "clone", "--quiet", *serve, str(ROOT), str(newcomer.project))
     cloned = newcomer.run(clone, newcomer.home, leave_after_decision=False)
     _tell(newcomer.name, "git clone", cloned)
     if cloned.code:
