@@ -133,9 +133,10 @@ def _visit(newcomer: Newcomer) -> int:
     assert f"    {DEMO} " in readme, "the README's first command"
     assert f"    {LIVE_VENUES}  " in readme, "the README's second command"
     began = time.monotonic()
-    # The repository is this user's; a newcomer's own clone comes over the network.
-    serve = ("--upload-pack", "git -c safe.directory=* upload-pack")
-    clone = ("git", "clone", "--quiet", *serve, str(ROOT), str(newcomer.project))
+    # git serves nobody from another user's folder; theirs comes over the network.
+    bundle = str(newcomer.home / "repository.bundle")
+    subprocess.run(("git", "bundle", "create", "--quiet", bundle, "HEAD"), cwd=ROOT, check=True)
+    clone = ("git", "clone", "--quiet", bundle, str(newcomer.project))
     cloned = newcomer.run(clone, newcomer.home, leave_after_decision=False)
     _tell(newcomer.name, "git clone", cloned)
     if cloned.code:
