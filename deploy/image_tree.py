@@ -62,6 +62,15 @@ class Image(NamedTuple):
         )
 
 
+def this_uv() -> Path:
+    """Return the uv that runs this program, or the one on PATH; raises ``RehearsalError``."""
+    # `uv run` names itself: what is on PATH may be a script that only its owner can use.
+    found = os.environ.get("UV") or shutil.which("uv")
+    if found is None:
+        raise RehearsalError("uv is not on this machine (`pip install uv`)")
+    return Path(found).resolve()
+
+
 class Build:
     """One build, stage after stage."""
 
@@ -184,13 +193,11 @@ class Build:
             shutil.copy2(origin / relative, target)
 
     def _copy_tool(self, step: Instruction, sources: Sequence[str], place: Path) -> None:
-        """Take this machine's own tool in place of another image's."""
-        for source in sources:
-            tool = shutil.which(Path(source).name)
-            if tool is None:
-                raise RehearsalError(f"line {step.line}: {source} is not on this machine")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(Path(tool).resolve(), place)
+        """Take this machine's own uv in place of another image's."""
+        if [Path(source).name for source in sources] != ["uv"]:
+            raise RehearsalError(f"line {step.line}: only uv is taken from another image")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(this_uv(), place)
 
     def _run(self, step: Instruction, name: str) -> None:
         caches = [CACHE_TARGET.search(value) for flag, value in step.flags if flag == "mount"]

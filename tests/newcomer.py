@@ -26,6 +26,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from deploy.image_tree import this_uv
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 EXIT_FAILED: Final = 1
 NOBODY: Final = "nobody"
@@ -61,16 +63,10 @@ class Newcomer:
         self.name = self._account.pw_name
         self._tools = home / ".local" / "bin"
         self._tools.mkdir(parents=True)
-        self._bring("uv")
+        # As `pip install uv` leaves it; this machine's own may lie where nobody may look.
+        shutil.copy2(this_uv(), self._tools / "uv")
         for path in (home, *home.rglob("*")):
             os.chown(path, self._account.pw_uid, self._account.pw_gid)
-
-    def _bring(self, tool: str) -> None:
-        # As `pip install --user uv` leaves it; this machine's own may lie where nobody may look.
-        found = shutil.which(tool)
-        if found is None:
-            raise SystemExit(f"newcomer: {tool} is not on this machine")
-        shutil.copy2(Path(found).resolve(), self._tools / tool)
 
     def environment(self) -> Mapping[str, str]:
         """Return all that is set: nothing of ours."""
@@ -136,7 +132,8 @@ def _visit(newcomer: Newcomer) -> int:
     # git serves nobody from another user's folder; theirs comes over the network.
     bundle = str(newcomer.home / "repository.bundle")
     subprocess.run(("git", "bundle", "create", "--quiet", bundle, "HEAD"), cwd=ROOT, check=True)
-    clone = ("git", "clone", "--quiet", bundle, str(newcomer.project))
+    quiet = ("-c", "advice.detachedHead=false")
+    clone = ("git", *quiet, "clone", "--quiet", bundle, str(newcomer.project))
     cloned = newcomer.run(clone, newcomer.home, leave_after_decision=False)
     _tell(newcomer.name, "git clone", cloned)
     if cloned.code:
