@@ -6,7 +6,6 @@ order: entries off, orders cancelled, journal and tape closed.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import sys
@@ -34,6 +33,7 @@ from helpers.commands.live_side import LiveSide
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.projecting import Projecting
 from helpers.commands.trading_worker import Worker
+from helpers.commands.verbs import verb_parser
 from helpers.domain import HoldCause, LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
@@ -62,7 +62,7 @@ ENDS: Final = {0: "stopped", EXIT_LOCKED: "lease lost"}
 
 def main(arguments: list[str]) -> int:
     """Run until stopped; see the README for exit codes."""
-    parser = argparse.ArgumentParser(prog="worker.py run", description=__doc__)
+    parser = verb_parser("run")
     parser.parse_args(arguments)
     try:
         settings = load_settings()
