@@ -220,6 +220,11 @@ def test_no_task_without_an_owner() -> None:
 def test_nothing_of_this_machine_is_committed() -> None:
     """No absolute path of a builder's machine and no private frame is in the project."""
     pattern = re.compile("|".join(("/" + "work/", "/" + "root/", "/tmp/" + "wt")))
-    for path in [*SOURCES, *(ROOT / "tests").rglob("*.py"), ROOT / "README.md"]:
+    for path in [
+        *SOURCES,
+        *(ROOT / "tests").rglob("*.py"),
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/*.md"),
+    ]:
         if path.exists():
             assert not pattern.search(path.read_text()), path
