@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,14 @@ from strategies.registry import load
 ROOT = Path(__file__).resolve().parents[1]
 SPAWN = multiprocessing.get_context("spawn")
 PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Generator[None]:
+    """A shell starts what runs in its background with interrupts ignored, children and all."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_child_is_deaf_from_its_first_instruction() -> None:
