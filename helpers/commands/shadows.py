@@ -33,6 +33,8 @@ WINDOWS_KEPT: Final = 10_000
 
 Tell = Callable[[str, ShadowWindow], None]
 """Writes a window down: its market, and what was earned."""
+Pairings = tuple[tuple[Sequence[WindowResult], Sequence[WindowResult]], ...]
+"""A shadow's whole windows, and those of the strategy that trades."""
 
 
 class Shadow:
@@ -151,7 +153,7 @@ class Shadows:
         found = (duel(theirs, ours) for theirs, ours in self.pairings())
         return tuple(one for one in found if one is not None)
 
-    def pairings(self) -> tuple[tuple[Sequence[WindowResult], Sequence[WindowResult]], ...]:
+    def pairings(self) -> Pairings:
         """Return for each shadow its whole windows so far, and those of the one that trades."""
         ours = self.champion.gathered().results
         return tuple((shadow.gatherer.gathered().results, ours) for shadow in self._shadows)

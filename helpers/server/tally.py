@@ -99,7 +99,7 @@ class Tally:
         """By asset and result: won or lost."""
         self.exits: Counter[str] = Counter()
         """Forced exits attempted, by reason."""
-        self.gaps: Counter[Source] = Counter()
+        self.gaps: Counter[str] = Counter()
         self.lost: set[Source] = set()
         """Feeds that dropped and did not come back."""
         self.holds: Counter[str] = Counter()
@@ -181,7 +181,7 @@ class Tally:
         self.exits[body.reason.value] += 1
 
     def _gap(self, _at_ns: int, _market: str, body: FeedGap) -> None:
-        self.gaps[body.source] += 1
+        self.gaps[body.source.value] += 1
         self.lost.add(body.source)
 
     def _restored(self, _at_ns: int, _market: str, body: FeedRestored) -> None:
