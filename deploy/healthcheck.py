@@ -13,13 +13,13 @@ from typing import Final
 
 TIMEOUT_SECONDS: Final = 3.0
 PORT_DEFAULT: Final = "8080"
-"""As the setting PORT, which is read here without loading the settings."""
+"""As the setting DASHBOARD_PORT, which is read here without loading the settings."""
 HTTP_OK: Final = 200
 
 
 def main() -> int:
     """Ask once; return 0 when the worker is alive, else 1 with a line that says why."""
-    port = os.environ.get("PORT") or PORT_DEFAULT
+    port = os.environ.get("DASHBOARD_PORT") or PORT_DEFAULT
     connection = http.client.HTTPConnection(f"127.0.0.1:{port}", timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/livez")

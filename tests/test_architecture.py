@@ -39,7 +39,7 @@ ROOMS_OF_SEVERAL_FILES = {
         "helpers.order_rules",
     ),
     "helpers.recorder": ("helpers.tape",),
-    "helpers.settings": ("helpers.settings_rules",),
+    "helpers.settings": ("helpers.settings_rules", "helpers.settings_words"),
     "helpers.narrator": ("helpers.narrator_safety",),
     "helpers.discord": (
         "helpers.discord_alerts",
@@ -99,6 +99,7 @@ ALSO_ALLOWED = {
     "db.migrate": ("helpers.settings",),  # it is a command, too
     "helpers.training": ("strategies", "helpers.logs"),
     "helpers.web": ("db.query_results", "helpers.evaluation"),  # what it shows
+    "helpers.server": ("helpers.settings_words",),  # which addresses are this machine's own
     "helpers.sizing": ("helpers.order_rules", "helpers.quoting"),
     "helpers.quoting": ("helpers.order_rules",),
 }

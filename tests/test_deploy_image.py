@@ -164,7 +164,7 @@ def _healthcheck(port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         (sys.executable, *words[1:]),
         cwd=ROOT,
-        env={"PORT": str(port)},
+        env={"DASHBOARD_PORT": str(port)},
         capture_output=True,
         text=True,
         check=False,

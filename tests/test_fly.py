@@ -212,8 +212,8 @@ def test_every_key_is_documented_and_every_value_allowed() -> None:
         ('primary_region = "arn"', 'primary_region = "xxx"', "primary_region was"),
         ('strategy = "rolling"', 'strategy = "blue-green"', "deploy.strategy was"),
         ("release_command", "release_comand", "deploy.release_comand is no key"),
-        ('PORT = "8080"', "PORT = 8080", "env was"),
-        ('PORT = "8080"', 'FLY_PORT = "8080"', "env was"),
+        ('DASHBOARD_PORT = "8080"', "DASHBOARD_PORT = 8080", "env was"),
+        ('DASHBOARD_PORT = "8080"', 'FLY_PORT = "8080"', "env was"),
         ('destination = "/app/backups"', 'destination = "/"', "mounts.destination was"),
         ('source = "backups"\n', "", "mounts.source is missing"),
         ('policy = "on-failure"', 'policy = "sometimes"', "restart.policy was"),
@@ -281,7 +281,7 @@ def test_paper_unless_a_secret_says_otherwise(monkeypatch: pytest.MonkeyPatch) -
 def test_checks_and_metrics_ask_the_port_the_worker_listens_on() -> None:
     """One port, the setting's."""
     ports = {FLY["checks"]["live"]["port"], *(one["port"] for one in FLY["metrics"])}
-    assert ports == {int(FLY["env"]["PORT"])}
+    assert ports == {int(FLY["env"]["DASHBOARD_PORT"])}
     assert FLY["checks"]["live"]["path"] == "/livez"
 
 

@@ -30,6 +30,7 @@ from helpers.commands.failures import leaves
 from helpers.commands.first_model import provide_first_model
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
+from helpers.commands.observers import observers_of
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.projecting import Projecting
 from helpers.commands.trading_worker import Worker
@@ -104,7 +105,10 @@ def run_worker(
             side = PaperSide(settings, clock, left if settings.paper_carry_over else None)
         else:
             side = LiveSide(settings, signer, clock, venues, rng, left)
-        worker = Worker(settings, clock, journal, venues, rng, side, guards=guards)
+        observers = observers_of(settings, mode, clock)
+        worker = Worker(
+            settings, clock, journal, venues, rng, side, guards=guards, observers=observers
+        )
         return supervise(worker, worker.run(), new_event_loop)
 
     if why := _database_behind(settings):
