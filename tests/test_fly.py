@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from deploy.dockerfile import read_instructions, read_stages
-from helpers.settings import load_settings, unknown_names
+from helpers.settings import SettingsError, load_settings, unknown_names
 from helpers.watchdog import STOP_LIMIT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -274,6 +274,9 @@ def test_paper_unless_a_secret_says_otherwise(monkeypatch: pytest.MonkeyPatch) -
     assert FLY["env"]["LIVE_ENABLED"] == "false"
     for name, value in FLY["env"].items():
         monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="DASHBOARD_TOKEN"):
+        load_settings(_env_file=None)  # the page must not stand open: docs/deploy.md sets it first
+    monkeypatch.setenv("DASHBOARD_TOKEN", "t" * 48)
     assert not load_settings(_env_file=None).live_enabled
     assert set(unknown_names(FLY["env"])) == set()
 
