@@ -37,6 +37,7 @@ POLL_SECONDS: Final = 1.0
 """Between two looks whether there is enough to learn from."""
 SAVE_UPDATES: Final = 20
 """Updates between two saves: an hour or so of four markets, and as much is lost by a crash."""
+ACTING: Final = "parameters."
 NOTE: Final = "learned on paper by a worker with TRAIN=true"
 DATA: Final = "paper trading"
 
@@ -66,7 +67,9 @@ class OnlineLearning:
         self._begin(model)
         state = load_optimizer(settings.model_directory)
         if state is not None:
-            self._trainer.restore(state)
+            # Where the training stood that made it is not what acts here: the model is its mean.
+            own = {name: value for name, value in state.items() if not name.startswith(ACTING)}
+            self._trainer.restore(own)
         self.strategy = RLStrategy(
             model,
             np.random.default_rng(settings.random_seed),
