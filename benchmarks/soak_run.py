@@ -120,7 +120,7 @@ class SoakWorker(Worker):
         """Return frames taken, decisions, round trips, and what they came to, in micro-dollars."""
         trips = self._flow.ledger.report()
         decisions = self._flow.scorecard.decisions.total()
-        return self._frames, decisions, trips.trades, trips.realised_micros
+        return self._intake.frames, decisions, trips.trades, trips.realised_micros
 
 
 class Witness:

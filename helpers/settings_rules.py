@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from helpers.settings_words import LOOPBACK
+
 if TYPE_CHECKING:
     from helpers.settings import Settings
 
@@ -22,6 +24,12 @@ def contradiction(settings: Settings) -> str:
         return "BOOK_AGE_CRITICAL_SECONDS must be more than BOOK_AGE_DEGRADED_SECONDS"
     if settings.database_direct_url is not None and settings.database_url is None:
         return "DATABASE_DIRECT_URL needs DATABASE_URL: set both or none"
+    served = settings.dashboard_port and not LOOPBACK.fullmatch(settings.dashboard_host)
+    if served and settings.dashboard_token is None:
+        return (
+            "DASHBOARD_HOST is not this machine's own address: set DASHBOARD_TOKEN, leave the "
+            "host at 127.0.0.1, or DASHBOARD_PORT=0 for no dashboard"
+        )
     credentials = (
         settings.polymarket_api_key,
         settings.polymarket_api_secret,

@@ -13,6 +13,16 @@ from helpers.recorder import TapeWriter
 from helpers.settings import Settings
 
 
+class Arrivals:
+    """Frames of one source so far, and when the latest came."""
+
+    __slots__ = ("frames", "last_ns")
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.last_ns = 0
+
+
 class Intake:
     """Owner of a run's parser and of its tape."""
 
@@ -22,7 +32,16 @@ class Intake:
         self._tape = TapeWriter(path) if settings.record else None
         self._ingest = Ingest()
         self.place = str(path) if settings.record else "off"
-        self.frames = 0
+        self.arrivals = {source: Arrivals() for source in Source}
+
+    @property
+    def frames(self) -> int:
+        """Return the frames of all sources."""
+        return sum(one.frames for one in self.arrivals.values())
+
+    def skipped(self) -> tuple[tuple[str, int], ...]:
+        """Return (source and kind, count) of what became no event."""
+        return self._ingest.skipped_rows()
 
     @property
     def dropped(self) -> int:
@@ -31,7 +50,9 @@ class Intake:
 
     def events(self, source: Source, raw: str | bytes, now_ns: int) -> Iterable[FeedEvent]:
         """Return the events of a frame, in order."""
-        self.frames += 1
+        arrived = self.arrivals[source]
+        arrived.frames += 1
+        arrived.last_ns = now_ns
         if self._tape is not None:
             text = raw if isinstance(raw, str) else raw.decode(errors="replace")
             self._tape.write(now_ns, source, text)

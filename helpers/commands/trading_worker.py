@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,6 +25,7 @@ from helpers.commands.guards import Guards, OneTrader
 from helpers.commands.intake import Intake
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.commands.model_side import ModelSide
+from helpers.commands.observed_run import ObservedRun, Observer
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
 from helpers.commands.shadows import Shadows
@@ -91,12 +92,12 @@ class Worker:
         allow_cold: bool = False,
         guards: Guards | None = None,
         operator_poll_seconds: float = POLL_SECONDS,
+        observers: Sequence[Observer] = (),
     ) -> None:
         """Build the flow; without a side it trades on paper, from ``PAPER_CASH`` on.
 
         ``allow_cold`` lets entries before the windows are filled (tests). Without ``guards``
-        nothing watches over the run: no watchdog, no lease, no signal. ``operator_poll_seconds`` is
-        on the loop's time: a demo slower than real time looks earlier.
+        nothing watches over the run. ``operator_poll_seconds`` is on the loop's time.
         """
         self._guards = guards
         self._side = side or PaperSide(settings, clock, None)
@@ -114,7 +115,7 @@ class Worker:
         self._shadows = Shadows(settings, self._write_shadow, allow_cold=allow_cold)
         trading = self._side.trading()
         self.models = ModelSide(settings, clock, operator_poll_seconds)
-        self._companions: tuple[Companion, ...] = (self._shadows, self.models)
+        self._companions: tuple[Companion, ...] = (self._shadows, self.models, *observers)
         beside = (outlet for one in self._companions for outlet in one.listeners)
         listeners = (*trading.listeners, *beside, *self._alerting.listeners)
         self._flow = build_flow(
@@ -125,17 +126,20 @@ class Worker:
             trading=trading._replace(listeners=listeners),
             keepers=(self._operator,),
             strategy=self.models.strategy,
+            watched=[one.watched for one in observers],
         )
         self.models.attach(self._flow, self.change_model)
         self._engine = self._flow.engine
         self._intake = Intake(settings, self._mode)
+        run = ObservedRun(settings, self._mode, self._flow, journal, self._intake, self._shadows)
+        for one in observers:
+            one.attach(run)
         self._feeds: LiveFeeds | None = None
         self._now_ns = 0
         self._beat = LoopBeat()
         self._build_id = ""
         self._stop = asyncio.Event()
-        self._why = ""
-        self._lease_lost = ""
+        self._why = self._lease_lost = ""
 
     async def run(self) -> None:
         """Trade until told to stop; raises a group of what made a task fail.
