@@ -5,12 +5,14 @@ Must not: read the environment, or put a value into a text (it may be a secret).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from helpers.settings_words import LOOPBACK
+import re
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from helpers.settings import Settings
+
+LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
+"""Addresses that only this machine reaches."""
 
 
 def contradiction(settings: Settings) -> str:
@@ -24,12 +26,6 @@ def contradiction(settings: Settings) -> str:
         return "BOOK_AGE_CRITICAL_SECONDS must be more than BOOK_AGE_DEGRADED_SECONDS"
     if settings.database_direct_url is not None and settings.database_url is None:
         return "DATABASE_DIRECT_URL needs DATABASE_URL: set both or none"
-    served = settings.dashboard_port and not LOOPBACK.fullmatch(settings.dashboard_host)
-    if served and settings.dashboard_token is None:
-        return (
-            "DASHBOARD_HOST is not this machine's own address: set DASHBOARD_TOKEN, leave the "
-            "host at 127.0.0.1, or DASHBOARD_PORT=0 for no dashboard"
-        )
     credentials = (
         settings.polymarket_api_key,
         settings.polymarket_api_secret,
@@ -40,7 +36,17 @@ def contradiction(settings: Settings) -> str:
             "POLYMARKET_API_KEY, POLYMARKET_API_SECRET and POLYMARKET_API_PASSPHRASE go together: "
             "set all three or none"
         )
-    return _training(settings)
+    return _dashboard(settings) or _training(settings)
+
+
+def _dashboard(settings: Settings) -> str:
+    served_to_others = settings.dashboard_port and not LOOPBACK.fullmatch(settings.dashboard_host)
+    if served_to_others and settings.dashboard_token is None:
+        return (
+            "DASHBOARD_HOST is not this machine's own address: set DASHBOARD_TOKEN, leave the host "
+            "at 127.0.0.1, or DASHBOARD_PORT=0 for no dashboard"
+        )
+    return ""
 
 
 def _training(settings: Settings) -> str:

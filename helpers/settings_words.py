@@ -1,18 +1,14 @@
-"""What is said of settings: bounds, and what was wrong with a value. Pure.
+"""What is said of a setting: its bounds, and what was wrong with a value. Pure.
 
 Must not: show a value, which may be a secret put under the wrong name.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from pydantic.fields import FieldInfo
-
-LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
-"""Addresses that only this machine reaches."""
 
 
 def bounds_of(field: FieldInfo) -> str:

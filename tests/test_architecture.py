@@ -99,7 +99,7 @@ ALSO_ALLOWED = {
     "db.migrate": ("helpers.settings",),  # it is a command, too
     "helpers.training": ("strategies", "helpers.logs"),
     "helpers.web": ("db.query_results", "helpers.evaluation"),  # what it shows
-    "helpers.server": ("helpers.settings_words",),  # which addresses are this machine's own
+    "helpers.server": ("helpers.settings_rules",),  # which addresses are this machine's own
     "helpers.sizing": ("helpers.order_rules", "helpers.quoting"),
     "helpers.quoting": ("helpers.order_rules",),
 }

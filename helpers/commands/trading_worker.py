@@ -131,9 +131,7 @@ class Worker:
         self.models.attach(self._flow, self.change_model)
         self._engine = self._flow.engine
         self._intake = Intake(settings, self._mode)
-        run = ObservedRun(settings, self._mode, self._flow, journal, self._intake, self._shadows)
-        for one in observers:
-            one.attach(run)
+        self._observers = tuple(observers)
         self._feeds: LiveFeeds | None = None
         self._now_ns = 0
         self._beat = LoopBeat()
@@ -341,6 +339,9 @@ class Worker:
         """Write the first row and the first line."""
         now_ns = self._advance_clock(self._clock.now_ns())
         flow, settings = self._flow, self._settings
+        parts = self._journal, self._intake, self._shadows, self.models
+        for one in self._observers:
+            one.attach(ObservedRun(settings, self._mode, flow, *parts))
         started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
         flow.outlets.write(now_ns, "", started)
         self._operator.begin(self._engine.halts, self.on_worker_event, now_ns)
