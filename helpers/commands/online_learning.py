@@ -18,11 +18,12 @@ from typing import Final
 import numpy as np
 
 from helpers.clock import Clock, monotonic_seconds
+from helpers.commands.composition import learning_terms
 from helpers.domain import NS_PER_SECOND, ModelChanged
 from helpers.logs import Tag, logger
 from helpers.settings import Settings
 from helpers.stages import Outlet
-from helpers.training.collector import Books, Collector, Experience, terms_of
+from helpers.training.collector import Books, Collector, Experience
 from helpers.training.keeping import REWARD, UPDATES
 from helpers.training.telling import log_update
 from helpers.training.trainer import Learned, Progress, Trainer, TrainingError
@@ -61,7 +62,7 @@ class OnlineLearning:
         self._expect: Expect | None = None
         self._learner_lock = threading.Lock()
         self._log = logger(Tag.RL)
-        self._collector = Collector(terms_of(settings))
+        self._collector = Collector(learning_terms(settings))
         model = load(settings.model_directory)
         try_model(model, str(settings.model_directory))
         self._begin(model)
