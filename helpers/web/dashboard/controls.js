@@ -2,7 +2,7 @@
 // The page changes nothing by itself: what the worker did is seen in the next view.
 
 import { partsOf, setHidden, setText, setTone } from "./dom.js";
-import { text } from "./format.js";
+import { text, timeOfDay } from "./format.js";
 
 const ANSWER_SECONDS_MAXIMUM = 20;
 const VERBS = {
@@ -59,6 +59,7 @@ export class Controls {
     this.parts = partsOf(dialog);
     this.verb = "";
     this.mode = "";
+    this.at = null;
     this.busy = false;
     for (const button of document.querySelectorAll("[data-verb]")) {
       button.addEventListener("click", () => this.open(button.dataset.verb));
@@ -71,8 +72,9 @@ export class Controls {
     this.parts.confirmation.addEventListener("input", () => this.check());
   }
 
-  // The mode of the newest view: it is what has to be typed.
-  setMode(mode) {
+  // The mode of the newest view is what has to be typed; an answer has its time.
+  setView({ mode, at_ms: at }) {
+    this.at = at;
     if (mode === this.mode) return;
     this.mode = mode;
     setText(this.parts.mode, mode);
@@ -98,6 +100,7 @@ export class Controls {
     this.parts.reason.value = "";
     this.parts.reason.required = verb === "halt";
     setText(this.parts.cancel, "Cancel");
+    setHidden(this.parts.send, false);
     this.tell("", "");
     this.check();
     this.dialog.showModal();
@@ -122,8 +125,10 @@ export class Controls {
     const shown = `${ok ? "✓" : "✕"} ${verb}: ${told}`;
     this.tell(shown, ok ? "good" : "bad");
     setHidden(this.last, false);
-    setText(this.last, `${new Date().toISOString().slice(11, 19)} UTC  ${shown}`);
+    setText(this.last, `${timeOfDay(this.at)} UTC ${shown}`);
     setTone(this.last, ok ? "good" : "bad");
+    setHidden(this.parts.send, ok);
     setText(this.parts.cancel, ok ? "Close" : "Cancel");
+    if (ok) this.parts.cancel.focus();
   }
 }

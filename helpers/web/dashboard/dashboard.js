@@ -1,4 +1,5 @@
-// The dashboard: views come in, each panel changes what is different in it.
+// The dashboard: views come in, each panel changes what is different in it. Must not: show as new
+// what is old, or as known what the worker did not tell.
 
 import { equityPanel } from "./charts.js";
 import { Controls } from "./controls.js";
@@ -85,13 +86,13 @@ const onView = (view) => {
   if (newest && newest.build !== view.build) setHidden(byId("outdated"), false);
   newest = view;
   panels.forEach((show) => show(view));
-  controls.setMode(view.mode);
+  controls.setView(view);
   readHistory(view);
 };
 
 const agoText = ({ seconds, seen, problem }) => {
   const told = seen ? `No data for ${seconds < 60 ? Math.floor(seconds) + " s" : duration(seconds * 1000)}` : "No data yet";
-  const what = seen ? ": the numbers below are old" : "";
+  const what = seen ? ": these numbers are old" : "";
   return `${told}${what}${problem ? ` (${problem})` : ""}`;
 };
 
@@ -99,7 +100,7 @@ const onLine = (line) => {
   const changed = stale !== line.stale;
   stale = line.stale;
   setAttribute(document.documentElement, "data-stale", stale ? "true" : null);
-  setText(byId("line"), stale ? "○ no data" : "● live");
+  setText(byId("line"), stale ? "○ no data" : "● receiving");
   setText(byId("lost"), stale ? agoText(line) : DASH);
   setHidden(byId("lost"), !stale);
   if (changed && line.seen) setText(byId("spoken"), stale ? "No data from the worker" : "Data again");
