@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections import deque
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,8 @@ def open_browser(folder: Path) -> Generator[Page]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        with connect(_address(profile), max_size=FRAME_BYTES_MAXIMUM, proxy=None) as line:
+        line = connect(_address(profile), max_size=FRAME_BYTES_MAXIMUM, proxy=None)
+        with closing(line):
             yield Page(line)
     finally:
         process.kill()

@@ -43,7 +43,7 @@ const showPrice = (parts, market) => {
   const difference = known ? fast - strike : null;
   const points = known ? (difference / strike) * BASIS_POINTS : null;
   const side = !known ? "" : difference >= 0 ? "▲ above" : "▼ below";
-  setText(parts.gap, known ? `${side} ${signed(difference, digits)} (${signed(points, 1)} bp)` : DASH);
+  setText(parts.gap, known ? `${side} ${signed(difference, digits)} (${signed(points, 1)} bp)` : "not comparable yet");
   setTone(parts.gap, !known ? "" : difference >= 0 ? "gain" : "loss");
 };
 
@@ -137,6 +137,11 @@ const placeOf = (market, taken) => {
   return key;
 };
 
+// Short windows first, then by name: the places do not change when a window is over.
+const inOrder = (a, b) =>
+  (a.closes_ms - a.opens_ms) - (b.closes_ms - b.opens_ms) ||
+  text(a.asset).localeCompare(text(b.asset)) || a.opens_ms - b.opens_ms;
+
 export const marketsPanel = (root) => {
   const parts = partsOf(root);
   const list = new KeyedList(parts.cards, {
@@ -147,7 +152,7 @@ export const marketsPanel = (root) => {
   });
   return (view) => {
     const taken = new Set();
-    const hidden = list.show(view.markets.map((market) =>
+    const hidden = list.show(view.markets.toSorted(inOrder).map((market) =>
       [placeOf(market, taken), { market, at: view.at_ms, names: view.feature_names }]));
     setText(parts.count, number(view.markets.length));
     setText(parts.more, hidden ? `${hidden} more are not shown` : "");

@@ -73,7 +73,11 @@ export const refusalsPanel = (root) => {
   };
 };
 
-const feedTone = ({ connected, age_seconds: seconds }) => {
+// Asked when something is wanted of them: their silence says nothing.
+const ON_REQUEST = /rest|gamma/;
+
+const feedTone = ({ source, connected, age_seconds: seconds }) => {
+  if (ON_REQUEST.test(source)) return connected ? "" : "loss";
   if (!connected || (isKnown(seconds) && seconds >= FEED_SILENT_SECONDS)) return "loss";
   return isKnown(seconds) && seconds >= FEED_SLOW_SECONDS ? "warn" : "";
 };
@@ -81,7 +85,8 @@ const feedTone = ({ connected, age_seconds: seconds }) => {
 const FEED_COLUMNS = [
   ["", (cell, feed) => setText(cell, words(feed.source))],
   ["", (cell, feed) => {
-    setText(cell, feed.connected ? "● open" : "○ down");
+    const good = ON_REQUEST.test(feed.source) ? "● answers" : "● open";
+    setText(cell, feed.connected ? good : "○ down");
     setTone(cell, feed.connected ? "gain" : "loss");
   }],
   ["n", (cell, feed) => {
