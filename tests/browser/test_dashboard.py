@@ -219,6 +219,31 @@ def test_how_numbers_are_written(page: Page, call: str, written: object) -> None
     assert page.run(f'import("/static/format.js").then((format) => format.{call})') == written
 
 
+def test_a_page_has_an_end(page: Page, demo: ServingDemo) -> None:
+    """Markets beyond what anybody looks at are counted; a curve has its last 2,000 points."""
+    market = demo.view()["markets"][0]
+    shown = page.run(
+        f"""import("/static/markets.js").then(({{marketsPanel}}) => {{
+          const root = document.getElementById("markets").cloneNode(true);
+          root.querySelector(".cards").replaceChildren();
+          const markets = Array.from({{length: 40}}, (_, at) =>
+            ({{...{json.dumps(market)}, asset: "A" + at, slug: "s" + at}}));
+          marketsPanel(root)({{markets, feature_names: [], at_ms: 0}});
+          return [root.querySelectorAll(".market").length,
+            root.querySelector("[data-part=more]").textContent];
+        }})"""
+    )
+    assert shown == [24, "16 more are not shown"]
+    curves = page.run(
+        """import("/static/charts.js").then(({curvesOf}) => {
+          const long = Array.from({length: 3000}, (_, at) => [at * 1000, at]);
+          return [curvesOf(long)[0].length,
+            curvesOf([[1000, 5], [2000, 7], [2000, 9], [3000, null], [4000, 4]])];
+        })"""
+    )
+    assert curves == [2000, [[1, 2, 4], [5, 7, 4], [0, 0, -3]]]
+
+
 def test_keyboard_and_screen_reader(page: Page) -> None:
     """Landmarks, one first heading, a name for all that can be pressed, one live region."""
     seen = page.run(

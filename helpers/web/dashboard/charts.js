@@ -7,12 +7,16 @@ const POINTS_MAXIMUM = 2000;
 const DAY_SECONDS = 86_400;
 
 const colour = (name) =>
-  getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  getComputedStyle(document.documentElement)
+    .getPropertyValue("--" + name)
+    .trim();
 
 const inUtc = (seconds) => new Date(seconds * 1000).toISOString();
 
 const timeNames = (_plot, splits, _axis, _space, step) =>
-  splits.map((at) => (step >= DAY_SECONDS ? inUtc(at).slice(5, 10) : inUtc(at).slice(11, step < 60 ? 19 : 16)));
+  splits.map((at) =>
+    step >= DAY_SECONDS ? inUtc(at).slice(5, 10) : inUtc(at).slice(11, step < 60 ? 19 : 16),
+  );
 
 // [seconds], [equity], [equity below its highest so far]; points out of order are left out.
 export const curvesOf = (points) => {
@@ -32,12 +36,26 @@ export const curvesOf = (points) => {
 
 const axesOf = (write, showTimes) => {
   const common = {
-    stroke: colour("soft"), font: "11px system-ui, sans-serif", ticks: { show: false },
+    stroke: colour("soft"),
+    font: "11px system-ui, sans-serif",
+    ticks: { show: false },
     grid: { stroke: colour("line"), width: 1 },
   };
-  const x = { ...common, grid: { show: false }, size: showTimes ? 26 : 8, gap: 4, space: 72,
-    values: showTimes ? timeNames : (_plot, splits) => splits.map(() => "") };
-  const y = { ...common, gap: 6, space: 30, size: 66, values: (_plot, splits) => splits.map(write) };
+  const x = {
+    ...common,
+    grid: { show: false },
+    size: showTimes ? 26 : 8,
+    gap: 4,
+    space: 72,
+    values: showTimes ? timeNames : (_plot, splits) => splits.map(() => ""),
+  };
+  const y = {
+    ...common,
+    gap: 6,
+    space: 30,
+    size: 66,
+    values: (_plot, splits) => splits.map(write),
+  };
   return [x, y];
 };
 
@@ -53,20 +71,31 @@ const optionsOf = (place, { name, write, times, range, key, tell }) => ({
   cursor: { sync: { key }, drag: { x: true, y: false }, y: false, points: { size: 7 } },
   tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
   scales: {
-    x: { time: true, range: (_plot, low, high) => (low === high ? [low - 60, high + 60] : [low, high]) },
+    x: {
+      time: true,
+      range: (_plot, low, high) => (low === high ? [low - 60, high + 60] : [low, high]),
+    },
     y: { range },
   },
   axes: axesOf(write, times),
-  series: [{}, {
-    label: name, stroke: colour(times ? "loss" : "accent"), width: 1.75,
-    fill: colour(times ? "loss-area" : "accent-area"), points: { show: false },
-  }],
+  series: [
+    {},
+    {
+      label: name,
+      stroke: colour(times ? "loss" : "accent"),
+      width: 1.75,
+      fill: colour(times ? "loss-area" : "accent-area"),
+      points: { show: false },
+    },
+  ],
   hooks: { setCursor: [(plot) => tell(plot.cursor.idx)] },
 });
 
 export const equityPanel = (root) => {
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
-  const [equityPlace, belowPlace, told, empty] = ["equityChart", "belowChart", "told", "empty"].map(part);
+  const [equityPlace, belowPlace, told, empty] = ["equityChart", "belowChart", "told", "empty"].map(
+    part,
+  );
   let curves = curvesOf([]);
   let plots = [];
 
@@ -74,15 +103,30 @@ export const equityPanel = (root) => {
   const tell = (index) => {
     const at = isKnown(index) ? index : curves[0].length - 1;
     if (at < 0) return;
-    setText(told, `${moment(curves[0][at] * 1000)}: ${dollars(curves[1][at])}, ` +
-      `${signedDollars(curves[2][at])} from the highest`);
+    setText(
+      told,
+      `${moment(curves[0][at] * 1000)}: ${dollars(curves[1][at])}, ` +
+        `${signedDollars(curves[2][at])} from the highest`,
+    );
   };
 
   const draw = () => {
     plots.forEach((plot) => plot.destroy());
     const common = { key: "equity", tell };
-    const equity = { ...common, name: "equity", write: (value) => dollars(value), times: false, range: (_plot, low, high) => padded(low ?? 0, high ?? 0) };
-    const below = { ...common, name: "drawdown", write: (value) => signedDollars(value), times: true, range: (_plot, low) => [Math.min(low ?? 0, -0.01) * 1.12, 0] };
+    const equity = {
+      ...common,
+      name: "equity",
+      write: (value) => dollars(value),
+      times: false,
+      range: (_plot, low, high) => padded(low ?? 0, high ?? 0),
+    };
+    const below = {
+      ...common,
+      name: "drawdown",
+      write: (value) => signedDollars(value),
+      times: true,
+      range: (_plot, low) => [Math.min(low ?? 0, -0.01) * 1.12, 0],
+    };
     plots = [
       new uPlot(optionsOf(equityPlace, equity), curves.slice(0, 2), equityPlace),
       new uPlot(optionsOf(belowPlace, below), [curves[0], curves[2]], belowPlace),
@@ -92,10 +136,14 @@ export const equityPanel = (root) => {
   const resize = () => {
     if (plots.length === 0) return;
     [equityPlace, belowPlace].forEach((place, at) =>
-      plots[at].setSize({ width: place.clientWidth, height: place.clientHeight }));
+      plots[at].setSize({ width: place.clientWidth, height: place.clientHeight }),
+    );
   };
 
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.length && draw());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener(
+    "change",
+    () => plots.length && draw(),
+  );
   new ResizeObserver(resize).observe(equityPlace);
   return (points) => {
     curves = curvesOf(points);

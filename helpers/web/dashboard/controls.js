@@ -8,7 +8,8 @@ const ANSWER_SECONDS_MAXIMUM = 20;
 const VERBS = {
   halt: {
     title: "Halt entries",
-    about: "No entry in any market from now on, also after a restart. Exits go on; open positions stay.",
+    about:
+      "No entry in any market from now on, also after a restart. Exits go on; open positions stay.",
     button: "Halt",
   },
   resume: {
@@ -18,7 +19,8 @@ const VERBS = {
   },
   flatten: {
     title: "Flatten everything",
-    about: "Halts entries, cancels every order and sells every position now, at what the books pay.",
+    about:
+      "Halts entries, cancels every order and sells every position now, at what the books pay.",
     button: "Flatten",
   },
 };
@@ -33,7 +35,8 @@ const ask = async (verb, reason, confirmation) => {
     signal: AbortSignal.timeout(ANSWER_SECONDS_MAXIMUM * 1000),
   });
   const body = await answer.json().catch(() => null);
-  if (typeof body?.text === "string") return { ok: answer.ok && body.ok === true, told: text(body.text) };
+  if (typeof body?.text === "string")
+    return { ok: answer.ok && body.ok === true, told: text(body.text) };
   return { ok: false, told: `The worker answered ${answer.status} without a reason.` };
 };
 
@@ -42,12 +45,13 @@ const askOrTell = async (...request) => {
   try {
     return await ask(...request);
   } catch (error) {
-    const timedOut = error.name === "TimeoutError";
+    const what =
+      error.name === "TimeoutError"
+        ? `No answer within ${ANSWER_SECONDS_MAXIMUM} s`
+        : "The worker was not reached, or the line broke";
     return {
       ok: false,
-      told: timedOut
-        ? `No answer within ${ANSWER_SECONDS_MAXIMUM} s: it may have been obeyed or not. See the state above.`
-        : "The worker was not reached, or the line broke: it may have been obeyed or not. See the state above.",
+      told: `${what}: it may have been obeyed or not. The state above tells.`,
     };
   }
 };
@@ -84,7 +88,9 @@ export class Controls {
   check() {
     const typed = this.parts.confirmation.value.trim().toLowerCase();
     const right = this.mode !== "" && typed === this.mode;
-    this.parts.confirmation.setCustomValidity(right ? "" : `Type the word ${this.mode || "of the mode"}`);
+    this.parts.confirmation.setCustomValidity(
+      right ? "" : `Type the word ${this.mode || "of the mode"}`,
+    );
     return typed;
   }
 

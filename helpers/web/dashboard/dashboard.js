@@ -9,7 +9,12 @@ import { marketsPanel } from "./markets.js";
 import { accountPanel, modePanel, safetyPanel, titleOf } from "./panels.js";
 import { Stream } from "./stream.js";
 import {
-  feedsPanel, latencyPanel, learnerPanel, refusalsPanel, shadowsPanel, tradesPanel,
+  feedsPanel,
+  latencyPanel,
+  learnerPanel,
+  refusalsPanel,
+  shadowsPanel,
+  tradesPanel,
 } from "./tables.js";
 
 const HISTORY_SECONDS_MINIMUM = 5; // between two readings of the curve and the trades
@@ -91,7 +96,9 @@ const onView = (view) => {
 };
 
 const agoText = ({ seconds, seen, problem }) => {
-  const told = seen ? `No data for ${seconds < 60 ? Math.floor(seconds) + " s" : duration(seconds * 1000)}` : "No data yet";
+  const told = seen
+    ? `No data for ${seconds < 60 ? Math.floor(seconds) + " s" : duration(seconds * 1000)}`
+    : "No data yet";
   const what = seen ? ": these numbers are old" : "";
   return `${told}${what}${problem ? ` (${problem})` : ""}`;
 };
@@ -103,9 +110,16 @@ const onLine = (line) => {
   setText(byId("line"), stale ? "○ no data" : "● receiving");
   setText(byId("lost"), stale ? agoText(line) : DASH);
   setHidden(byId("lost"), !stale);
-  if (changed && line.seen) setText(byId("spoken"), stale ? "No data from the worker" : "Data again");
+  if (changed && line.seen)
+    setText(byId("spoken"), stale ? "No data from the worker" : "Data again");
   setTitle();
 };
 
 byId("reload").addEventListener("click", () => location.reload());
-new Stream({ onView, onConnected: () => { history.key = ""; }, onLine }).start();
+new Stream({
+  onView,
+  onConnected: () => {
+    history.key = "";
+  },
+  onLine,
+}).start();

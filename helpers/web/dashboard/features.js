@@ -1,4 +1,4 @@
-// The 18 features a policy sees, as bars from the middle: to the right above zero, to the left below.
+// The features that a policy sees, as bars from the middle: right above zero, left below.
 
 import { DASH, isKnown, signed, text } from "./format.js";
 import { KeyedList, element, setAttribute, setText, setVariable } from "./dom.js";
@@ -46,7 +46,11 @@ export const featurePanel = (parts) => {
     setAttribute(parts.featuresTold, "data-tone", tone || null);
     setAttribute(parts.featuresTold, "title", market.cold.length ? market.cold.join(", ") : null);
     const cold = new Set(market.cold);
-    list.show(names.map((name, at) =>
-      [name, { name, value: market.features[at] ?? null, cold: cold.has(name) }]));
+    list.show(
+      names.map((name, at) => [
+        name,
+        { name, value: market.features[at] ?? null, cold: cold.has(name) },
+      ]),
+    );
   };
 };

@@ -7,8 +7,11 @@ const TEXT_LENGTH_MAXIMUM = 400;
 const isKnown = (value) => typeof value === "number" && Number.isFinite(value);
 
 // Number formatters are slow to build: one for each count of digits.
-const formatters = Array.from({ length: 9 }, (_, digits) =>
-  new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const formatters = Array.from(
+  { length: 9 },
+  (_, digits) =>
+    new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
 
 const plain = (value, digits) => formatters[digits].format(Math.abs(value));
 

@@ -1,10 +1,32 @@
 // One card a market. A card is made once and then changed where something is different.
 
 import {
-  DASH, age, cents, dollars, duration, isKnown, number, percent, price, priceDigits, signed, signedDollars, text,
-  timeOfDay, toneOf, words,
+  DASH,
+  age,
+  cents,
+  dollars,
+  duration,
+  isKnown,
+  number,
+  percent,
+  price,
+  priceDigits,
+  signed,
+  signedDollars,
+  text,
+  timeOfDay,
+  toneOf,
+  words,
 } from "./format.js";
-import { KeyedList, partsOf, setAttribute, setHidden, setText, setTone, setVariable } from "./dom.js";
+import {
+  KeyedList,
+  partsOf,
+  setAttribute,
+  setHidden,
+  setText,
+  setTone,
+  setVariable,
+} from "./dom.js";
 import { featurePanel } from "./features.js";
 import { Sparkline } from "./sparkline.js";
 
@@ -36,14 +58,22 @@ const showPrice = (parts, market) => {
   const digits = isKnown(fast) ? priceDigits(fast) : 2;
   setText(parts.fast, price(fast, digits));
   const seconds = market.fast_age_seconds;
-  setText(parts.source, text(market.fast_source) + (isKnown(seconds) ? `, ${age(seconds)} old` : ""));
+  setText(
+    parts.source,
+    text(market.fast_source) + (isKnown(seconds) ? `, ${age(seconds)} old` : ""),
+  );
   setText(parts.strike, price(strike, digits));
   setText(parts.rung, market.strike_rung ? words(market.strike_rung) : "");
   const known = isKnown(fast) && isKnown(strike) && strike > 0;
   const difference = known ? fast - strike : null;
   const points = known ? (difference / strike) * BASIS_POINTS : null;
   const side = !known ? "" : difference >= 0 ? "▲ above" : "▼ below";
-  setText(parts.gap, known ? `${side} ${signed(difference, digits)} (${signed(points, 1)} bp)` : "not comparable yet");
+  setText(
+    parts.gap,
+    known
+      ? `${side} ${signed(difference, digits)} (${signed(points, 1)} bp)`
+      : "not comparable yet",
+  );
   setTone(parts.gap, !known ? "" : difference >= 0 ? "gain" : "loss");
 };
 
@@ -68,7 +98,9 @@ const showPolicy = (parts, market) => {
   setText(parts.forecast, percent(market.forecast_up, 1));
   const depth = market.history_depth;
   setText(parts.depth, isKnown(depth) ? `${depth} of ${HISTORY_STATES}` : DASH);
-  const dots = isKnown(depth) ? "●".repeat(depth) + "○".repeat(Math.max(0, HISTORY_STATES - depth)) : "";
+  const dots = isKnown(depth)
+    ? "●".repeat(depth) + "○".repeat(Math.max(0, HISTORY_STATES - depth))
+    : "";
   setText(parts.depthDots, dots);
 };
 
@@ -80,13 +112,17 @@ const showPosition = (parts, market, at) => {
   if (!position) return;
   const left = isKnown(position.deadline_ms) ? position.deadline_ms - at : null;
   setText(parts.outcome, text(position.outcome).toUpperCase());
-  const settling = position.shares_pending > 0 ? `, ${number(position.shares_pending, 2)} settling` : "";
+  const settling =
+    position.shares_pending > 0 ? `, ${number(position.shares_pending, 2)} settling` : "";
   setText(parts.shares, `${number(position.shares, 2)} shares${settling}`);
   setText(parts.pnl, signedDollars(position.pnl));
   setTone(parts.pnl, toneOf(position.pnl));
   setText(parts.cost, dollars(position.cost));
   setText(parts.worth, dollars(position.worth_now));
-  setText(parts.deadline, left === null ? "to resolution" : left > 0 ? `out in ${duration(left)}` : "due now");
+  setText(
+    parts.deadline,
+    left === null ? "to resolution" : left > 0 ? `out in ${duration(left)}` : "due now",
+  );
   setTone(parts.deadline, left !== null && left < DEADLINE_NEAR_MS ? "warn" : "");
 };
 
@@ -139,8 +175,9 @@ const placeOf = (market, taken) => {
 
 // Short windows first, then by name: the places do not change when a window is over.
 const inOrder = (a, b) =>
-  (a.closes_ms - a.opens_ms) - (b.closes_ms - b.opens_ms) ||
-  text(a.asset).localeCompare(text(b.asset)) || a.opens_ms - b.opens_ms;
+  a.closes_ms - a.opens_ms - (b.closes_ms - b.opens_ms) ||
+  text(a.asset).localeCompare(text(b.asset)) ||
+  a.opens_ms - b.opens_ms;
 
 export const marketsPanel = (root) => {
   const parts = partsOf(root);
@@ -152,8 +189,14 @@ export const marketsPanel = (root) => {
   });
   return (view) => {
     const taken = new Set();
-    const hidden = list.show(view.markets.toSorted(inOrder).map((market) =>
-      [placeOf(market, taken), { market, at: view.at_ms, names: view.feature_names }]));
+    const hidden = list.show(
+      view.markets
+        .toSorted(inOrder)
+        .map((market) => [
+          placeOf(market, taken),
+          { market, at: view.at_ms, names: view.feature_names },
+        ]),
+    );
     setText(parts.count, number(view.markets.length));
     setText(parts.more, hidden ? `${hidden} more are not shown` : "");
   };

@@ -1,7 +1,28 @@
 // The top of the page: which money this is, whether it may trade, what it has.
 
-import { dollars, duration, isKnown, moment, number, percent, signedDollars, text, timeOfDay, toneOf, words } from "./format.js";
-import { KeyedList, element, partsOf, setAttribute, setHidden, setText, setTone, setVariable } from "./dom.js";
+import {
+  dollars,
+  duration,
+  isKnown,
+  moment,
+  number,
+  percent,
+  signedDollars,
+  text,
+  timeOfDay,
+  toneOf,
+  words,
+} from "./format.js";
+import {
+  KeyedList,
+  element,
+  partsOf,
+  setAttribute,
+  setHidden,
+  setText,
+  setTone,
+  setVariable,
+} from "./dom.js";
 
 const HOLDS_MAXIMUM = 20;
 const SAFETY = {
@@ -22,7 +43,10 @@ export const modePanel = (root) => {
     const live = view.mode === "live";
     setAttribute(document.documentElement, "data-mode", view.mode);
     setText(parts.mode, text(view.mode).toUpperCase());
-    setText(parts.money, view.simulated ? "demo: invented money" : live ? "real money" : "no real money");
+    setText(
+      parts.money,
+      view.simulated ? "demo: invented money" : live ? "real money" : "no real money",
+    );
     setText(parts.strategy, text(view.strategy));
     setText(parts.clock, timeOfDay(view.at_ms) + " UTC");
     setText(parts.uptime, "up " + duration(view.at_ms - view.started_at_ms));
@@ -84,7 +108,8 @@ const setMeter = (node, value, limit) => {
   setTone(node, part >= 0.9 ? "loss" : part >= 0.6 ? "warn" : "");
 };
 
-const ofLimit = (limit, name) => (isKnown(limit) ? `of ${dollars(limit, 0)} ${name}` : "no limit told");
+const ofLimit = (limit, name) =>
+  isKnown(limit) ? `of ${dollars(limit, 0)} ${name}` : "no limit told";
 
 const winsOf = ({ trades, wins, losing_streak: streak, limits }) => {
   if (!(trades > 0) || !isKnown(wins)) return "none won or lost yet";
@@ -100,11 +125,18 @@ export const accountPanel = (root) => {
     setText(parts.realised, signedDollars(account.realised));
     setText(parts.unrealised, signedDollars(account.unrealised));
     setTone(parts.unrealised, toneOf(account.unrealised));
-    setText(parts.unmarked, account.unmarked_cost > 0
-      ? `without ${dollars(account.unmarked_cost)} nobody can value` : "on open positions");
+    setText(
+      parts.unmarked,
+      account.unmarked_cost > 0
+        ? `without ${dollars(account.unmarked_cost)} nobody can value`
+        : "on open positions",
+    );
     setText(parts.day, signedDollars(account.day_pnl));
     setTone(parts.day, toneOf(account.day_pnl));
-    setText(parts.dayLimit, isKnown(limits.daily_loss) ? `stops at ${dollars(-limits.daily_loss, 0)}` : "no limit told");
+    setText(
+      parts.dayLimit,
+      isKnown(limits.daily_loss) ? `stops at ${dollars(-limits.daily_loss, 0)}` : "no limit told",
+    );
     setMeter(parts.dayMeter, isKnown(account.day_pnl) ? -account.day_pnl : null, limits.daily_loss);
     setText(parts.drawdown, dollars(account.drawdown));
     setText(parts.fees, dollars(account.fees));
@@ -113,7 +145,10 @@ export const accountPanel = (root) => {
     setMeter(parts.exposureMeter, account.exposure, limits.exposure);
     setText(parts.trades, number(account.trades));
     setText(parts.wins, winsOf(account));
-    setTone(parts.wins, account.losing_streak > 0 && account.losing_streak >= limits.losing_streak - 1 ? "warn" : "");
+    setTone(
+      parts.wins,
+      account.losing_streak > 0 && account.losing_streak >= limits.losing_streak - 1 ? "warn" : "",
+    );
   };
 };
 

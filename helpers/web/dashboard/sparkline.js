@@ -43,8 +43,11 @@ export class Sparkline {
     const newest = this.points.at(-1);
     const middle = HEIGHT / 2;
     setAttribute(this.parts.line, "points", line.join(" "));
-    setAttribute(this.parts.area, "points",
-      `${x(this.points[0].slot)},${middle} ${line.join(" ")} ${x(newest.slot)},${middle}`);
+    setAttribute(
+      this.parts.area,
+      "points",
+      `${x(this.points[0].slot)},${middle} ${line.join(" ")} ${x(newest.slot)},${middle}`,
+    );
     // A line of no length with round ends is a dot that the stretched picture leaves round.
     const end = `${x(newest.slot)},${y(newest.price)}`;
     setAttribute(this.parts.dot, "points", `${end} ${end}`);

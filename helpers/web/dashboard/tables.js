@@ -1,10 +1,33 @@
 // Tables below the markets: trades, refusals, feeds, latency, the learner and the shadows.
 
 import {
-  DASH, age, cents, dollars, duration, isKnown, milliseconds, moment, number, percent, signed,
-  signedDollars, text, timeOfDay, toneOf, words,
+  DASH,
+  age,
+  cents,
+  dollars,
+  duration,
+  isKnown,
+  milliseconds,
+  moment,
+  number,
+  percent,
+  signed,
+  signedDollars,
+  text,
+  timeOfDay,
+  toneOf,
+  words,
 } from "./format.js";
-import { partsOf, setAttribute, setHidden, setText, setTone, setVariable, tableRows, element } from "./dom.js";
+import {
+  partsOf,
+  setAttribute,
+  setHidden,
+  setText,
+  setTone,
+  setVariable,
+  tableRows,
+  element,
+} from "./dom.js";
 
 const TRADES_MAXIMUM = 100;
 const ROWS_MAXIMUM = 40;
@@ -17,22 +40,31 @@ const ENTROPY_MAXIMUM_NATS = Math.log(3);
 const ENTROPY_LOW_NATS = 0.2;
 
 const heldFor = ({ opened_ms: opened, at_ms: closed }) =>
-  (isKnown(opened) && isKnown(closed) ? duration(closed - opened) : DASH);
+  isKnown(opened) && isKnown(closed) ? duration(closed - opened) : DASH;
 
 const TRADE_COLUMNS = [
-  ["", (cell, trade) => {
-    setText(cell, timeOfDay(trade.at_ms));
-    setAttribute(cell, "title", moment(trade.at_ms));
-  }],
-  ["", (cell, trade) => {
-    setText(cell, text(trade.asset));
-    setAttribute(cell, "title", text(trade.slug));
-  }],
+  [
+    "",
+    (cell, trade) => {
+      setText(cell, timeOfDay(trade.at_ms));
+      setAttribute(cell, "title", moment(trade.at_ms));
+    },
+  ],
+  [
+    "",
+    (cell, trade) => {
+      setText(cell, text(trade.asset));
+      setAttribute(cell, "title", text(trade.slug));
+    },
+  ],
   ["", (cell, trade) => setText(cell, text(trade.outcome).toUpperCase())],
-  ["n strong", (cell, trade) => {
-    setText(cell, signedDollars(trade.pnl));
-    setTone(cell, toneOf(trade.pnl));
-  }],
+  [
+    "n strong",
+    (cell, trade) => {
+      setText(cell, signedDollars(trade.pnl));
+      setTone(cell, toneOf(trade.pnl));
+    },
+  ],
   ["n", (cell, trade) => setText(cell, number(trade.shares, 2))],
   ["n", (cell, trade) => setText(cell, cents(trade.entry_price))],
   ["n", (cell, trade) => setText(cell, dollars(trade.cost))],
@@ -47,7 +79,8 @@ export const tradesPanel = (root) => {
   const rows = tableRows(parts.rows, TRADE_COLUMNS, TRADES_MAXIMUM, parts.empty);
   return (trades) => {
     // Oldest first they come; the newest is looked for.
-    const keyOf = ({ slug, outcome, opened_ms, at_ms }) => [slug, outcome, opened_ms, at_ms].join(" ");
+    const keyOf = ({ slug, outcome, opened_ms, at_ms }) =>
+      [slug, outcome, opened_ms, at_ms].join(" ");
     rows.show(trades.toReversed().map((trade) => [keyOf(trade), trade]));
     setHidden(parts.table, trades.length === 0);
   };
@@ -55,10 +88,13 @@ export const tradesPanel = (root) => {
 
 const REFUSAL_COLUMNS = [
   ["", (cell, { rule }) => setText(cell, words(rule))],
-  ["bar-cell", (cell, { count, most }) => {
-    if (!cell.firstElementChild) cell.append(element("span", "count-bar"));
-    setVariable(cell.firstElementChild, "--part", (most > 0 ? count / most : 0).toFixed(3));
-  }],
+  [
+    "bar-cell",
+    (cell, { count, most }) => {
+      if (!cell.firstElementChild) cell.append(element("span", "count-bar"));
+      setVariable(cell.firstElementChild, "--part", (most > 0 ? count / most : 0).toFixed(3));
+    },
+  ],
   ["n", (cell, { count }) => setText(cell, number(count))],
 ];
 
@@ -84,15 +120,21 @@ const feedTone = ({ source, connected, age_seconds: seconds }) => {
 
 const FEED_COLUMNS = [
   ["", (cell, feed) => setText(cell, words(feed.source))],
-  ["", (cell, feed) => {
-    const good = ON_REQUEST.test(feed.source) ? "● answers" : "● open";
-    setText(cell, feed.connected ? good : "○ down");
-    setTone(cell, feed.connected ? "gain" : "loss");
-  }],
-  ["n", (cell, feed) => {
-    setText(cell, age(feed.age_seconds));
-    setTone(cell, feedTone(feed));
-  }],
+  [
+    "",
+    (cell, feed) => {
+      const good = ON_REQUEST.test(feed.source) ? "● answers" : "● open";
+      setText(cell, feed.connected ? good : "○ down");
+      setTone(cell, feed.connected ? "gain" : "loss");
+    },
+  ],
+  [
+    "n",
+    (cell, feed) => {
+      setText(cell, age(feed.age_seconds));
+      setTone(cell, feedTone(feed));
+    },
+  ],
   ["n", (cell, feed) => setText(cell, number(feed.messages))],
 ];
 
@@ -137,7 +179,11 @@ export const learnerPanel = (root) => {
     setText(parts.ago, isKnown(learner.at_ms) ? `last ${duration(at - learner.at_ms)} ago` : DASH);
     setText(parts.entropy, number(entropy, 3));
     setTone(parts.entropy, isKnown(entropy) && entropy < ENTROPY_LOW_NATS ? "warn" : "");
-    setVariable(parts.entropyBar, "--part", isKnown(entropy) ? (entropy / ENTROPY_MAXIMUM_NATS).toFixed(3) : "0");
+    setVariable(
+      parts.entropyBar,
+      "--part",
+      isKnown(entropy) ? (entropy / ENTROPY_MAXIMUM_NATS).toFixed(3) : "0",
+    );
     setText(parts.kl, number(learner.kl, 4));
     setTone(parts.kl, isKnown(learner.kl) && learner.kl > KL_TARGET ? "warn" : "");
     setText(parts.policyLoss, signed(learner.policy_loss, 4));
@@ -170,7 +216,7 @@ const setWhisker = (cell, { mean, low, high }, reach) => {
 };
 
 const interval = (low, high) =>
-  (isKnown(low) && isKnown(high) ? `${signedDollars(low)} to ${signedDollars(high)}` : DASH);
+  isKnown(low) && isKnown(high) ? `${signedDollars(low)} to ${signedDollars(high)}` : DASH;
 
 const verdictOf = ({ difference_low: low, difference_high: high, ended }) => {
   if (ended) return { told: `✕ ended: ${text(ended)}`, tone: "warn" };
@@ -182,11 +228,14 @@ const verdictOf = ({ difference_low: low, difference_high: high, ended }) => {
 
 const SHADOW_COLUMNS = [
   ["", (cell, shadow) => setText(cell, words(shadow.name))],
-  ["", (cell, shadow) => {
-    const { told, tone } = verdictOf(shadow);
-    setText(cell, told);
-    setTone(cell, tone);
-  }],
+  [
+    "",
+    (cell, shadow) => {
+      const { told, tone } = verdictOf(shadow);
+      setText(cell, told);
+      setTone(cell, tone);
+    },
+  ],
   ["n", (cell, shadow) => setText(cell, signedDollars(shadow.mean))],
   ["n", (cell, shadow) => setText(cell, interval(shadow.low, shadow.high))],
   ["", (cell, shadow) => setWhisker(cell, shadow, shadow.reach)],
@@ -199,8 +248,10 @@ export const shadowsPanel = (root) => {
   const parts = partsOf(root);
   const rows = tableRows(parts.rows, SHADOW_COLUMNS, SHADOWS_MAXIMUM, parts.empty);
   return ({ shadows }) => {
-    const sizes = shadows.flatMap(({ mean, low, high }) => [mean, low, high])
-      .filter(isKnown).map(Math.abs);
+    const sizes = shadows
+      .flatMap(({ mean, low, high }) => [mean, low, high])
+      .filter(isKnown)
+      .map(Math.abs);
     const reach = Math.max(0.01, ...sizes);
     rows.show(shadows.map((shadow) => [shadow.name, { ...shadow, reach }]));
     setHidden(parts.table, shadows.length === 0);
