@@ -75,8 +75,8 @@ class Page:
         seen = self.run("document.body.innerText.slice(0, 2000)")
         raise AssertionError(f"never true: {script}\n{seen}\n{list(self.problems)}")
 
-    def open(self, address: str, *, width: int = 1440, height: int = 900) -> None:
-        """Go to an address with a window of this size."""
+    def resize(self, width: int, height: int = 900) -> None:
+        """Give the window another size, in CSS pixels."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -84,6 +84,10 @@ class Page:
             deviceScaleFactor=1,
             mobile=False,
         )
+
+    def open(self, address: str, *, width: int = 1440) -> None:
+        """Go to an address with a window of this width."""
+        self.resize(width)
         self.call("Page.navigate", url=address)
 
     def picture(self) -> bytes:
