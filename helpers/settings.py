@@ -15,10 +15,10 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from helpers.domain import Asset
+from helpers.settings_words import contradiction, problem_line
 
 EXIT_CONFIGURATION: Final = 78
 """sysexits' EX_CONFIG: the settings are wrong."""
@@ -27,13 +27,23 @@ WINDOW_SECONDS: Final = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400}
 OUR_WORDS: Final = (
     *("LIVE_", "PAPER_", "TRADE_", "TRIGGER_", "POLYMARKET_", "BINANCE_", "ENTRY_", "POSITION_"),
     *("BOOK_", "REENTRY_", "EXIT_", "RESUME_", "FLATTEN_", "MAKER_", "MAXIMUM_", "MINIMUM_"),
-    *("HEARTBEAT_", "LEARN_", "DISCORD_", "JOURNAL_", "TAPE_", "DATABASE_", "EMBEDDED_"),
+    *(
+        "HEARTBEAT_",
+        "LEARN_",
+        "DISCORD_",
+        "JOURNAL_",
+        "TAPE_",
+        "DATABASE_",
+        "EMBEDDED_",
+        "DASHBOARD_",
+    ),
 )
 """First words of our names: an unknown variable that starts with one is probably a typo (I12)."""
 
 _OUTSIDE_URL: Final = re.compile(
     r"(https://[\w.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:\d{1,5})?(/[!-~]*)?", re.ASCII
 )
+_TOKEN: Final = re.compile(r"[!-~]{16,256}", re.ASCII)
 _POSTGRES_URL: Final = re.compile(r"postgres(ql)?://[!-~]+", re.ASCII)
 
 Window = Literal["5m", "15m", "1h", "4h"]
@@ -231,6 +241,22 @@ class Settings(BaseSettings):
     discord_webhook_url: SecretStr | None = Field(
         None, description="Discord webhook that alerts are posted to; https."
     )
+    dashboard_port: int = Field(
+        8080, ge=0, le=65535, description="Port of dashboard, health and metrics. 0: off."
+    )
+    dashboard_host: str = Field(
+        "127.0.0.1",
+        pattern=r"^[A-Za-z0-9.:_-]{1,253}$",
+        description="Address they are served on; any but this machine's own needs a token.",
+    )
+    dashboard_token: SecretStr | None = Field(
+        None,
+        description="What halt, resume and flatten ask for, and everything on another address: 16 "
+        "characters or more.",
+    )
+    dashboard_open_metrics: bool = Field(
+        False, description="/metrics answers without the token, for scrapers that cannot send one."
+    )
     database: Literal["auto", "off"] = Field(
         "auto", description="auto: the journal is also carried into Postgres. off: it is not."
     )
@@ -291,6 +317,13 @@ class Settings(BaseSettings):
             return value
         raise ValueError("was not an https:// address (http:// only to this machine)")
 
+    @field_validator("dashboard_token")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or _TOKEN.fullmatch(value.get_secret_value()):
+            return value
+        raise ValueError("was not 16 to 256 printable characters without a space")
+
     @field_validator("database_url", "database_direct_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
@@ -300,27 +333,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        if self.entry_stop_seconds <= self.position_timeout_seconds:
-            raise ValueError(
-                "ENTRY_STOP_SECONDS must be more than POSITION_TIMEOUT_SECONDS, or a position "
-                "would be closed as soon as it was opened (I24)"
-            )
-        if self.book_age_critical_seconds <= self.book_age_degraded_seconds:
-            raise ValueError(
-                "BOOK_AGE_CRITICAL_SECONDS must be more than BOOK_AGE_DEGRADED_SECONDS"
-            )
-        if self.database_direct_url is not None and self.database_url is None:
-            raise ValueError("DATABASE_DIRECT_URL needs DATABASE_URL: set both or none")
-        credentials = (
-            self.polymarket_api_key,
-            self.polymarket_api_secret,
-            self.polymarket_api_passphrase,
-        )
-        if any(credentials) and not all(credentials):
-            raise ValueError(
-                "POLYMARKET_API_KEY, POLYMARKET_API_SECRET and POLYMARKET_API_PASSPHRASE go "
-                "together: set all three or none"
-            )
+        if found := contradiction(self):
+            raise ValueError(found)
         return self
 
     def secrets(self) -> tuple[str, ...]:
@@ -345,7 +359,10 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = tuple(_line(detail) for detail in error.errors(include_input=False))
+        lines = tuple(
+            problem_line(detail, Settings.model_fields)
+            for detail in error.errors(include_input=False)
+        )
     raise SettingsError(lines)
 
 
@@ -369,28 +386,3 @@ def source_of(name: str) -> str:
     if any(key.upper() == variable and value for key, value in dotenv_values(".env").items()):
         return ".env"
     return "default"
-
-
-def bounds_of(field: FieldInfo) -> str:
-    """Return the allowed range of a setting in words; empty where there is none."""
-    low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
-    high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
-    return f"{_plain(low)} to {_plain(high)}" if low is not None and high is not None else ""
-
-
-def _plain(number: float) -> str:
-    return str(int(number)) if number == int(number) else str(number)
-
-
-def _line(detail: Mapping[str, Any]) -> str:
-    location = detail["loc"]
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    if not location:
-        return message
-    name = str(location[0])
-    field = Settings.model_fields.get(name)
-    # The value itself is never shown: it may be a secret put under the wrong name.
-    allowed = bounds_of(field) if field else ""
-    fix = f"; set it to {allowed}" if allowed else ""
-    hint = f" ({field.description})" if field and field.description else ""
-    return f"{name.upper()}: {message[0].lower()}{message[1:]}{fix}{hint}"

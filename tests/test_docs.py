@@ -10,7 +10,8 @@ import worker
 from helpers.commands.config import shown
 from helpers.domain import AlertKind, AlertOutcome
 from helpers.logs import Tag
-from helpers.settings import Settings, bounds_of, load_settings
+from helpers.settings import Settings, load_settings
+from helpers.settings_words import bounds_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

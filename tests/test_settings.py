@@ -8,11 +8,11 @@ from pydantic import SecretStr
 from helpers.settings import (
     Settings,
     SettingsError,
-    bounds_of,
     load_settings,
     source_of,
     unknown_names,
 )
+from helpers.settings_words import bounds_of
 
 CANARY = "canary-7f3a91c2d4"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -36,7 +37,7 @@ from helpers.safety import Gate, GateLimits
 from helpers.scorecard import Scorecard
 from helpers.settings import Settings
 from helpers.sizing import Limits, exit_intent, size
-from helpers.stages import Outlet
+from helpers.stages import FeatureFunction, Outlet
 from helpers.supervisor import SupervisorLimits
 from strategies.base import Strategy, get_confidence_size
 from strategies.catalogue import build_strategy
@@ -148,11 +149,13 @@ def build_flow(
     keepers: Sequence[Outlet] = (),
     strategy: Strategy | None = None,
     narrated: bool = True,
+    watched: Sequence[Callable[[FeatureFunction], FeatureFunction]] = (),
 ) -> Flow:
     """Build every stage and connect them; on paper money unless ``trading`` says otherwise.
 
     ``keepers`` hear every row right after the journal: what they keep is durable before it is told.
     A ``strategy`` given takes the place of the settings'; without ``narrated`` no line is logged.
+    ``watched`` put somebody between features and flow who sees them, and changes nothing.
 
     Raises what the strategy's model raises when it cannot be loaded.
     """
@@ -178,14 +181,13 @@ def build_flow(
     describe: Describe | None = getattr(strategy, "describe", None)
     narrators = (Narrator(mode, describe),) if narrated else ()
     outlets = Outlets(journal, (*keepers, scorecard, *narrators, *trading.listeners))
-    holds = settings.hold_to_resolution == "always" or (
-        settings.hold_to_resolution == "auto" and strategy.holds_to_resolution
-    )
     stages = Stages(
         board=board,
-        features=feature_function(version),
+        features=reduce(lambda seen, watch: watch(seen), watched, feature_function(version)),
         strategy=strategy,
-        sizing=PolicySizing(sizing_limits(settings, holds), supervisor_limits(settings)),
+        sizing=PolicySizing(
+            sizing_limits(settings, _holds(settings, strategy)), supervisor_limits(settings)
+        ),
         gate=Gate(gate_limits(settings, mode, allow_cold=allow_cold, feature_version=version)),
         executor=trading.executor(board),
         ledger=trading.ledger,
@@ -197,6 +199,11 @@ def build_flow(
         resume_at_day_roll=settings.resume_at_day_roll or mode is Mode.REPLAY,
     )
     return Flow(engine, board, trading.ledger, strategy, scorecard, outlets)
+
+
+def _holds(settings: Settings, strategy: Strategy) -> bool:
+    wanted = settings.hold_to_resolution
+    return wanted == "always" or (wanted == "auto" and strategy.holds_to_resolution)
 
 
 def sizing_limits(settings: Settings, holds_to_resolution: bool) -> Limits:
@@ -331,6 +338,10 @@ _NOT_DECIDING: Final = (
     "polymarket_api_passphrase",
     "heartbeat_url",
     "discord_webhook_url",
+    "dashboard_port",
+    "dashboard_host",
+    "dashboard_token",
+    "dashboard_open_metrics",
     "database",
     "database_url",
     "database_direct_url",

@@ -11,11 +11,11 @@ from helpers.settings import (
     EXIT_CONFIGURATION,
     Settings,
     SettingsError,
-    bounds_of,
     load_settings,
     source_of,
     unknown_names,
 )
+from helpers.settings_words import bounds_of
 
 
 def main(arguments: list[str]) -> int:

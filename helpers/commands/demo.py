@@ -26,6 +26,7 @@ from helpers.clob.wallets import derive_wallets
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
+from helpers.commands.observers import observers_of
 from helpers.commands.operator_control import POLL_SECONDS, resume_command
 from helpers.commands.operator_verbs import standing_lines
 from helpers.commands.run import supervise, with_journal
@@ -162,6 +163,9 @@ def _demo(options: argparse.Namespace) -> int:
             live,
             guards=guards,
             operator_poll_seconds=poll_seconds,
+            observers=observers_of(
+                settings, mode, clock, slower=slower(options.speed), told=_say_dashboard
+            ),
         )
         _say_what_to_look_at(options, settings, log)
         code = supervise(worker, _play(served, worker, options.minutes * 60.0), lambda: loop)
@@ -190,10 +194,20 @@ def _faults(options: argparse.Namespace) -> tuple[Fault, ...]:
 
 def watch_limits(loop: SimulatedLoop, speed: float) -> WatchLimits:
     """Return how long a demo may stand still in real time: slower than real, it may longer."""
-    slower = min(1.0, speed) if speed else 1.0
+    factor = slower(speed)
     return WatchLimits(
-        LIMIT_SECONDS / slower, STOP_LIMIT_SECONDS / slower, lambda: loop.waits_for_threads
+        LIMIT_SECONDS * factor, STOP_LIMIT_SECONDS * factor, lambda: loop.waits_for_threads
     )
+
+
+def slower(speed: float) -> float:
+    """Return how many real seconds a simulated one takes, where that is more than 1, else 1."""
+    return 1.0 / min(1.0, speed) if speed else 1.0
+
+
+def _say_dashboard(address: str) -> None:
+    sys.stdout.write(f"  dashboard  {address}\n")
+    sys.stdout.flush()
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -30,6 +30,7 @@ from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
+from helpers.commands.observers import observers_of
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.projecting import Projecting
 from helpers.commands.trading_worker import Worker
@@ -103,7 +104,10 @@ def run_worker(
             side = PaperSide(settings, clock, left if settings.paper_carry_over else None)
         else:
             side = LiveSide(settings, signer, clock, venues, rng, left)
-        worker = Worker(settings, clock, journal, venues, rng, side, guards=guards)
+        observers = observers_of(settings, mode, clock)
+        worker = Worker(
+            settings, clock, journal, venues, rng, side, guards=guards, observers=observers
+        )
         return supervise(worker, worker.run(), new_event_loop)
 
     if why := _database_behind(settings):

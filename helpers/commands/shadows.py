@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from helpers.commands.composition import build_flow
@@ -33,6 +33,8 @@ WINDOWS_KEPT: Final = 10_000
 
 Tell = Callable[[str, ShadowWindow], None]
 """Writes a window down: its market, and what was earned."""
+Pairings = tuple[tuple[Sequence[WindowResult], Sequence[WindowResult]], ...]
+"""A shadow's whole windows, and those of the strategy that trades."""
 
 
 class Shadow:
@@ -148,9 +150,13 @@ class Shadows:
 
     def duels(self) -> tuple[Duel, ...]:
         """Return each shadow beside the strategy that trades, on the whole windows of both."""
-        ours = self.champion.gathered().results
-        found = (duel(shadow.gatherer.gathered().results, ours) for shadow in self._shadows)
+        found = (duel(theirs, ours) for theirs, ours in self.pairings())
         return tuple(one for one in found if one is not None)
+
+    def pairings(self) -> Pairings:
+        """Return for each shadow its whole windows so far, and those of the one that trades."""
+        ours = self.champion.gathered().results
+        return tuple((shadow.gatherer.gathered().results, ours) for shadow in self._shadows)
 
     def endings(self) -> tuple[tuple[str, str], ...]:
         """Return name and reason of those that were ended."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from db.control import ControlLog
 from db.journal import Journal
 from helpers.clock import Clock
+from helpers.commands.alerting import Alerting
 from helpers.commands.closing_table import closing_table, shadows_table
 from helpers.commands.composition import (
     TradingSide,
@@ -21,12 +22,13 @@ from helpers.commands.composition import (
 )
 from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, OneTrader
+from helpers.commands.intake import Intake
 from helpers.commands.live_feeds import LiveFeeds
 from helpers.commands.model_watch import ModelWatch
+from helpers.commands.observed_run import ObservedRun, Observer
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
 from helpers.commands.shadows import Shadows
-from helpers.discord import DiscordAlerts
 from helpers.domain import (
     NS_PER_SECOND,
     AlertSent,
@@ -39,11 +41,11 @@ from helpers.domain import (
     Source,
     from_micros,
 )
-from helpers.feeds.ingest import Ingest, WorkerEvent, encode_worker_event
+from helpers.feeds.ingest import WorkerEvent
 from helpers.lease import LeaseLostError
 from helpers.logs import Tag, logger
-from helpers.recorder import TapeWriter
 from helpers.settings import Settings
+from helpers.stages import Outlet
 from helpers.venues import Venues
 from helpers.watchdog import LoopBeat, Vital
 from strategies.base import LearnedStrategy
@@ -63,6 +65,19 @@ class _Stopped(Exception):  # noqa: N818
     """Somebody asked for the end of the run."""
 
 
+class Companion(Protocol):
+    """What runs beside the flow and hears its rows; nothing of it may hold the flow up."""
+
+    @property
+    def listeners(self) -> tuple[Outlet, ...]:
+        """Return who must be told every row."""
+        ...
+
+    async def run(self) -> None:
+        """Do what it is for, until cancelled."""
+        ...
+
+
 class Worker:
     """A run on live feeds, on paper or with real money."""
 
@@ -78,12 +93,13 @@ class Worker:
         allow_cold: bool = False,
         guards: Guards | None = None,
         operator_poll_seconds: float = POLL_SECONDS,
+        observers: Sequence[Observer] = (),
     ) -> None:
         """Build the flow; without a side it trades on paper, from ``PAPER_CASH`` on.
 
         ``allow_cold`` lets entries before the windows are filled (tests). Without ``guards``
         nothing watches over the run: no watchdog, no lease, no signal. ``operator_poll_seconds`` is
-        on the loop's time: a demo slower than real time looks earlier.
+        on the loop's time: a demo slower than real time looks earlier. ``observers`` show the run.
         """
         self._guards = guards
         self._side = side or PaperSide(settings, clock, None)
@@ -97,11 +113,12 @@ class Worker:
         log = ControlLog(settings.journal_directory, self._mode)
         self._operator = OperatorControl(log, Path(journal.run).name)
         self._operator_poll_seconds = operator_poll_seconds
-        self._alerts = self._new_alerts(settings)
+        self._alerting = Alerting(settings, self._mode, clock, rng, self._write_down)
         self._shadows = Shadows(settings, self._write_shadow, allow_cold=allow_cold)
         trading = self._side.trading()
-        alerts = () if self._alerts is None else (self._alerts,)
-        listeners = (*trading.listeners, *self._shadows.listeners, *alerts)
+        self._companions: tuple[Companion, ...] = (self._shadows, *observers)
+        beside = (outlet for one in self._companions for outlet in one.listeners)
+        listeners = (*trading.listeners, *beside, *self._alerting.listeners)
         self._flow = build_flow(
             settings,
             self._mode,
@@ -109,14 +126,15 @@ class Worker:
             allow_cold=allow_cold,
             trading=trading._replace(listeners=listeners),
             keepers=(self._operator,),
+            watched=[one.watched for one in observers],
         )
         self._engine = self._flow.engine
-        self._ingest = Ingest()
-        self._tape_path = settings.tape_directory / f"{self._mode.value}.jsonl.gz"
-        self._tape = TapeWriter(self._tape_path) if settings.record else None
+        self._intake = Intake(settings, self._mode)
+        run = ObservedRun(settings, self._mode, self._flow, journal, self._intake, self._shadows)
+        for one in observers:
+            one.attach(run)
         self._feeds: LiveFeeds | None = None
         self._now_ns = 0
-        self._frames = 0
         self._beat = LoopBeat()
         self._build_id = ""
         self._stop = asyncio.Event()
@@ -130,24 +148,11 @@ class Worker:
         """
         self.begin()
         try:
-            if self._alerts is None:
-                await self._trade()
-                return
-            async with self._alerts.running():
-                await self._trade_and_tell(self._alerts)
+            await self._alerting.around(
+                self._trade, self._ending, lambda why: run_stopped(self._flow, why)
+            )
         except* _Stopped:
             self._health.info("stopping", why=self._why)
-
-    async def _trade_and_tell(self, alerts: DiscordAlerts) -> None:
-        # Whatever ends the run, its owner hears of it: the loop still turns here.
-        why, failed = "cancelled", True
-        try:
-            await self._trade()
-        except BaseExceptionGroup as group:
-            why, failed = self._ending(group)
-            raise
-        finally:
-            await alerts.finish(run_stopped(self._flow, why), failed=failed)
 
     def _ending(self, group: BaseExceptionGroup[BaseException]) -> tuple[str, bool]:
         """Return what ended the run, and whether nobody had asked for it."""
@@ -179,7 +184,8 @@ class Worker:
             tasks.create_task(self.watch_model())
             tasks.create_task(self._end_when_stopped())
             tasks.create_task(self._side.run())
-            tasks.create_task(self._shadows.run())
+            for companion in self._companions:
+                tasks.create_task(companion.run())
 
     @property
     def entries_stopped(self) -> str:
@@ -199,14 +205,6 @@ class Worker:
         if self._guards is not None:
             self._guards.stopping()
         self._stop.set()
-
-    def _new_alerts(self, settings: Settings) -> DiscordAlerts | None:
-        if settings.discord_webhook_url is None:
-            return None
-        url = settings.discord_webhook_url.get_secret_value()
-        # Its jitter is its own: how often Discord is away must not change what feeds draw.
-        rng = random.Random(self._rng.getrandbits(64))
-        return DiscordAlerts(url, self._mode, self._clock, rng, self._write_down)
 
     def _write_down(self, alert: AlertSent) -> None:
         self._flow.outlets.write(self._advance_clock(self._clock.now_ns()), "", alert)
@@ -245,19 +243,14 @@ class Worker:
                 shares=from_micros(position.shares_micros),
             )
         finish(self._flow, self._settings, why, now_ns)
-        if self._tape is not None:
-            self._tape.close()
+        self._intake.close()
 
     # --- What the feeds bring -------------------------------------------------------------------
 
     def on_frame(self, source: Source, raw: str | bytes, received_ns: int) -> None:
         """Record a frame and give its events to the engine."""
         now_ns = self._advance_clock(received_ns)
-        self._frames += 1
-        if self._tape is not None:
-            text = raw if isinstance(raw, str) else raw.decode(errors="replace")
-            self._tape.write(now_ns, source, text)
-        for event in self._ingest.parse(source, raw, now_ns):
+        for event in self._intake.events(source, raw, now_ns):
             self._engine.on_event(event)
             self._shadows.hear(event)
             if isinstance(event, MarketResolved) and self._feeds is not None:
@@ -266,8 +259,7 @@ class Worker:
     def on_worker_event(self, event: WorkerEvent) -> None:
         """Record an event of our own and give it to the engine."""
         self._advance_clock(event.received_ns)
-        if self._tape is not None:
-            self._tape.write(self._now_ns, Source.WORKER, encode_worker_event(event))
+        self._intake.note(event, self._now_ns)
         self._engine.on_event(event)
         self._shadows.hear(event)
 
@@ -374,7 +366,7 @@ class Worker:
             assets=",".join(settings.assets),
             windows=",".join(settings.windows),
             journal=str(self._journal.run),
-            tape=str(self._tape_path) if self._tape else "off",
+            tape=self._intake.place,
         )
 
     def _held_markets(self) -> Iterable[Market]:
@@ -389,12 +381,12 @@ class Worker:
             "heartbeat",
             mode=self._mode.value,
             build=self._build_id,
-            frames=self._frames,
+            frames=self._intake.frames,
             decisions=scorecard.decisions.total(),
             refused=scorecard.refusals.total(),
             markets=len(self._flow.board.open_markets(self._now_ns)),
             positions=len(ledger.positions()),
             pnl=f"{from_micros(pnl):+.2f}",
             longest_lag_ms=round(self._beat.take_longest_lag_seconds() * 1000, 1),
-            tape_dropped=self._tape.dropped if self._tape else 0,
+            tape_dropped=self._intake.dropped,
         )

@@ -1,0 +1,94 @@
+"""Serves an application with uvicorn in the running loop; no signal, log or exit of its own.
+
+Must not: stop the worker, whatever happens here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.config import Config
+
+CONNECTIONS_MAXIMUM: Final = 64
+"""Connections and requests at once; more are answered 503."""
+SEND_BUFFER_BYTES: Final = 64 * 1024
+"""What the system may hold for a viewer that does not read: some ten views, then it is dropped."""
+REQUEST_BYTES_MAXIMUM: Final = 16 * 1024
+"""Of a request's head."""
+KEEP_ALIVE_SECONDS: Final = 30
+STOP_SECONDS: Final = 1.0
+BACKLOG: Final = 64
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raise ``OSError`` for an address that cannot be had."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted connections inherit it.
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        made.bind(address)
+        made.listen(BACKLOG)
+        made.setblocking(False)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class Serving:
+    """One application on one listening socket."""
+
+    def __init__(self, app: Any, listener: socket.socket) -> None:
+        self._listener = listener
+        config = Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS_MAXIMUM,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            h11_max_incomplete_event_size=REQUEST_BYTES_MAXIMUM,
+        )
+        self._server = uvicorn.Server(config)
+
+    async def start(self) -> None:
+        """Serve from now on, in the running loop."""
+        # Not ``serve``: it takes the process's signals and looks ten times a second for its end.
+        config = self._server.config
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup([self._listener])
+
+    def cut(self, client: tuple[str, int]) -> None:
+        """Cut a client's connection at once, with whatever waits in it."""
+        for connection in tuple(self._server.server_state.connections):
+            if getattr(connection, "client", None) == client:
+                connection.transport.abort()
+
+    async def stop(self) -> None:
+        """Stop serving; requests that run get a second, then every connection is cut."""
+        state = self._server.server_state
+        for server in getattr(self._server, "servers", ()):
+            server.close()
+        for connection in tuple(state.connections):
+            connection.shutdown()
+        if running := set(state.tasks):
+            _, late = await asyncio.wait(running, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        for connection in tuple(state.connections):
+            self.cut(connection.client)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+        await asyncio.sleep(0)  # Connections close in the loop's next round.
+        self._listener.close()
