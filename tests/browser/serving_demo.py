@@ -16,7 +16,7 @@ from typing import Any, Self
 from tests.db.serving import ROOT
 
 TOKEN = "a-token-of-the-tests-only"
-START_SECONDS = 90
+START_SECONDS = 120
 STOP_SECONDS = 90
 POLL_SECONDS = 0.2
 
@@ -56,13 +56,14 @@ class ServingDemo:
             "DASHBOARD_PORT": str(self.port),
             "DASHBOARD_TOKEN": TOKEN,
         }
-        self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "worker.py"), "demo", "--quiet", *self._options],
-            cwd=self.folder,
-            env=environment | self._settings,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "stderr.txt").open("wb"),
-        )
+        with (self.folder / "stderr.txt").open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, str(ROOT / "worker.py"), "demo", "--quiet", *self._options],
+                cwd=self.folder,
+                env=environment | self._settings,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
         give_up = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up:
             try:
