@@ -1,4 +1,4 @@
-"""What holds for all tests: none starts a database of its own unless it asks for one.
+"""What holds for all tests: none starts a database or a dashboard unless it asks for one.
 
 What a test measured is shown at the end, whichever process it ran in: it records it as the property
 ``figures``.
@@ -11,6 +11,7 @@ import os
 import pytest
 
 os.environ["DATABASE"] = "off"
+os.environ["DASHBOARD_PORT"] = "0"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,6 +10,7 @@ import worker
 from helpers.commands.config import shown
 from helpers.domain import AlertKind, AlertOutcome
 from helpers.logs import Tag
+from helpers.metrics import documentation
 from helpers.settings import Settings, load_settings
 from helpers.settings_words import bounds_of
 
@@ -33,6 +34,7 @@ def test_readme_lists_every_setting_with_its_default_and_bounds(
 ) -> None:
     """The settings table is the settings."""
     monkeypatch.delenv("DATABASE")
+    monkeypatch.delenv("DASHBOARD_PORT")
     table = README.split("<!-- settings -->")[1].split("<!-- /settings -->")[0].strip()
     assert table == settings_table(), f"the README's table must be:\n\n{settings_table()}\n"
 
@@ -54,6 +56,13 @@ def test_readme_lists_every_alert() -> None:
     table = README.split("## Alerts on Discord")[1].split("## Settings")[0]
     told = [*AlertKind, *AlertOutcome]
     assert [one.value for one in told if f"`{one.value}`" not in table] == []
+
+
+def test_every_metric_is_documented() -> None:
+    """The table of metrics is the registry's."""
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    table = text.split("<!-- metrics -->")[1].split("<!-- /metrics -->")[0].strip()
+    assert table == documentation(), f"docs/metrics.md must hold:\n\n{documentation()}\n"
 
 
 def test_the_example_environment_names_settings_only() -> None:

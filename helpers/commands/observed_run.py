@@ -156,7 +156,11 @@ def _safety(flow: Flow, memory: Memory) -> Safety:
     standing = halts.standing()
     since = memory.held_since_ns
     holds = tuple(
-        Hold(cause.value, why, milliseconds(since[cause]) if cause in since else None)
+        Hold(
+            cause.value,
+            why.removeprefix(f"{cause}: "),
+            milliseconds(since[cause]) if cause in since else None,
+        )
         for cause, why in standing
     )
     stopping = any(cause is HoldCause.STOPPING for cause, _ in standing)
