@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -57,7 +57,7 @@ from helpers.live.orders import LiveOrders
 from helpers.live.venue_mode import VenueMode
 from helpers.order_rules import FAK_UNMATCHED_TEXT
 from helpers.settings import load_settings
-from helpers.stages import Outlet
+from helpers.stages import FeatureFunction, Outlet
 from strategies.base import Strategy
 from strategies.networks import Actor, Architecture
 from tests.builders import a_market
@@ -155,7 +155,12 @@ def book(market: Market, token: str, bid: int, at_ns: int) -> str:
 class Bench:
     """The flow, and its ticks."""
 
-    def __init__(self, folder: Path, listeners: tuple[Outlet, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        listeners: tuple[Outlet, ...] = (),
+        watched: Sequence[Callable[[FeatureFunction], FeatureFunction]] = (),
+    ) -> None:
         self.clock = RealClock()
         self.gateway = Gateway()
         wallets = derive_wallets(OrderSigner(KEY, "0x" + "00" * 20, 0).address)
@@ -171,7 +176,7 @@ class Bench:
         self.journal = Journal.open_run(folder, Mode.LIVE, now_ns, background=True)
         trading = Trading(self._executor, Ledger(Mode.LIVE, 10_000 * MICROS), listeners)
         self.flow: Flow = build_flow(
-            settings, Mode.LIVE, self.journal, allow_cold=True, trading=trading
+            settings, Mode.LIVE, self.journal, allow_cold=True, trading=trading, watched=watched
         )
         self.flow.engine.strategy = Buying(self.flow.engine.strategy)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
         self.executor.attach(self.flow.outlets, lambda: self.flow.engine.advance(self.at_ns))
@@ -207,19 +212,23 @@ class Bench:
             await self.gateway.came.wait()
         return (self.gateway.arrived_seconds - began) * 1000
 
+    async def begin(self) -> None:
+        """Open the market."""
+        await asyncio.sleep(0)
+        self.flow.engine.on_event(
+            FastSourceChosen(self.market.asset, Source.BINANCE_PUBLIC, self.at_ns)
+        )
+        self.flow.engine.on_event(MarketOpened(self.market, self.at_ns))
+        self.frame(Source.BINANCE_PUBLIC, quote(self.mid, 0, self.at_ns))
+        # A move within 20 ms after a grid step waits for them to pass: the first one must not.
+        self.at_ns += NS_PER_SECOND - self.at_ns % GRID_NS + GRID_NS // 5
+        self.flow.engine.advance(self.at_ns)
+
     async def run(self) -> list[float]:
         """Return the milliseconds of every tick."""
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(self.executor.run())
-            await asyncio.sleep(0)
-            self.flow.engine.on_event(
-                FastSourceChosen(self.market.asset, Source.BINANCE_PUBLIC, self.at_ns)
-            )
-            self.flow.engine.on_event(MarketOpened(self.market, self.at_ns))
-            self.frame(Source.BINANCE_PUBLIC, quote(self.mid, 0, self.at_ns))
-            # A move within 20 ms after a grid step waits for them to pass: the first one must not.
-            self.at_ns += NS_PER_SECOND - self.at_ns % GRID_NS + GRID_NS // 5
-            self.flow.engine.advance(self.at_ns)
+            await self.begin()
             found: list[float] = []
             for _ in range(WARM_UP + TICKS):
                 await asyncio.sleep(PAUSE_SECONDS)
