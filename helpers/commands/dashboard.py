@@ -219,7 +219,7 @@ class Dashboard:
             self._seq,
             _encode(view),
             self._encoded_history(),
-            build_readings(run, tally, view, states, server, now_ns),
+            build_readings(run, tally, view, states, server),
             failing_conditions(
                 open_states,
                 view.safety,

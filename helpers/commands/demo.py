@@ -26,6 +26,7 @@ from helpers.clob.wallets import derive_wallets
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
+from helpers.commands.observed_run import Observer
 from helpers.commands.observers import observers_of
 from helpers.commands.operator_control import POLL_SECONDS, resume_command
 from helpers.commands.operator_verbs import standing_lines
@@ -147,25 +148,21 @@ def _demo(options: argparse.Namespace) -> int:
     mode = Mode.LIVE if options.live else Mode.PAPER
 
     def trade(journal: Journal, guards: Guards) -> int:
-        rng, live = random.Random(options.seed), None
+        rng, live, venues = random.Random(options.seed), None, served.venues()
         if signer is not None:
-            live = LiveSide(settings, signer, clock, served.venues(), rng, None)
+            live = LiveSide(settings, signer, clock, venues, rng, None)
         log = ControlLog(settings.journal_directory, mode)
         _begin_a_new_world(log, clock.now_ns())
-        # Simulated seconds; never more than that in real ones.
-        poll_seconds = POLL_SECONDS * min(1.0, options.speed or 1.0)
         worker = Worker(
             settings,
             clock,
             journal,
-            served.venues(),
+            venues,
             rng,
             live,
             guards=guards,
-            operator_poll_seconds=poll_seconds,
-            observers=observers_of(
-                settings, mode, clock, slower=slower(options.speed), told=_say_dashboard
-            ),
+            operator_poll_seconds=POLL_SECONDS / slower(options.speed),
+            observers=_observers(settings, mode, clock, options.speed),
         )
         _say_what_to_look_at(options, settings, log)
         code = supervise(worker, _play(served, worker, options.minutes * 60.0), lambda: loop)
@@ -203,6 +200,12 @@ def watch_limits(loop: SimulatedLoop, speed: float) -> WatchLimits:
 def slower(speed: float) -> float:
     """Return how many real seconds a simulated one takes, where that is more than 1, else 1."""
     return 1.0 / min(1.0, speed) if speed else 1.0
+
+
+def _observers(
+    settings: Settings, mode: Mode, clock: LoopClock, speed: float
+) -> tuple[Observer, ...]:
+    return observers_of(settings, mode, clock, slower=slower(speed), told=_say_dashboard)
 
 
 def _say_dashboard(address: str) -> None:

@@ -7,10 +7,18 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from helpers.commands.observed_run import ObservedRun
-from helpers.domain import GRID_NS, MICROS, NS_PER_SECOND, MarketState, Outcome, from_micros
+from helpers.domain import (
+    GRID_NS,
+    MICROS,
+    NS_PER_MS,
+    NS_PER_SECOND,
+    MarketState,
+    Outcome,
+    from_micros,
+)
 from helpers.metrics import Distribution, Labelled, Readings
 from helpers.server.tally import BOUNDS_SECONDS, Histogram, Tally
-from helpers.server.view import View
+from helpers.server.view import AccountView, View
 
 
 class ServerFacts(NamedTuple):
@@ -23,18 +31,13 @@ class ServerFacts(NamedTuple):
 
 
 def build_readings(
-    run: ObservedRun,
-    tally: Tally,
-    view: View,
-    states: Iterable[MarketState],
-    server: ServerFacts,
-    now_ns: int,
+    run: ObservedRun, tally: Tally, view: View, seen: Iterable[MarketState], server: ServerFacts
 ) -> Readings:
-    """Return everything the metrics read; ``view`` is of the same moment."""
+    """Return everything the metrics read; view and states seen are of the same moment."""
+    now_ns = view.at_ms * NS_PER_MS
     account, arrivals, scorecard = view.account, run.intake.arrivals, run.flow.scorecard
-    engine, journal = run.flow.engine, run.journal
-    known = [source for source, arrived in arrivals.items() if arrived.frames]
-    books, fast = _ages(states, now_ns)
+    known = [source for source in arrivals if arrivals[source].frames]
+    books, fast = _ages(seen, now_ns)
     return Readings(
         build=view.build,
         mode=view.mode,
@@ -43,17 +46,17 @@ def build_readings(
         started_seconds=view.started_at_ms / 1000,
         now_seconds=now_ns / NS_PER_SECOND,
         simulated=view.simulated,
-        frames=tuple(((one.value,), arrivals[one].frames) for one in known),
-        last_frames=tuple(((one.value,), arrivals[one].last_ns / NS_PER_SECOND) for one in known),
-        connected=tuple(((one.value,), float(one not in tally.lost)) for one in known),
+        frames=_by_name({one: arrivals[one].frames for one in known}),
+        last_frames=_by_name({one: arrivals[one].last_ns / NS_PER_SECOND for one in known}),
+        connected=_by_name({one: one not in tally.lost for one in known}),
         gaps=_by_name(tally.gaps),
         skipped=_skipped(run),
         book_ages=_by_name(books),
         fast_ages=_by_name(fast),
-        grid_steps=engine.grid_steps,
+        grid_steps=run.flow.engine.grid_steps,
         last_grid_step_seconds=(now_ns - now_ns % GRID_NS) / NS_PER_SECOND,
         markets=len(run.flow.board.open_markets(now_ns)),
-        decisions=tuple(((name.lower(),), n) for name, n in scorecard.decisions.items()),
+        decisions=_by_name({name.lower(): n for name, n in scorecard.decisions.items()}),
         refusals=_by_name(scorecard.refusals),
         unsized=_by_name(scorecard.unsized),
         approved=tuple(tally.approved.items()),
@@ -65,11 +68,7 @@ def build_readings(
         positions=len(run.flow.ledger.positions()),
         position_costs=_costs(run),
         exposure_dollars=account.exposure,
-        pnl=(
-            (("realised",), account.realised),
-            (("unrealised",), account.unrealised),
-            (("day",), account.day_pnl),
-        ),
+        pnl=_pnl(account),
         cash_dollars=account.cash,
         equity_dollars=account.equity,
         drawdown_dollars=account.drawdown,
@@ -78,8 +77,8 @@ def build_readings(
         holds=_by_name(tally.holds),
         requests=_by_name(tally.requests),
         conflicts=tally.conflicts,
-        journal_rows=journal.seq,
-        journal_unsynced=journal.seq - journal.synced_seq,
+        journal_rows=run.journal.seq,
+        journal_unsynced=run.journal.seq - run.journal.synced_seq,
         alerts=_by_name(tally.alerts),
         shadow_windows=_by_name(tally.shadow_windows),
         stages=tuple(_distribution(stage, found) for stage, found in tally.stages.items()),
@@ -87,6 +86,14 @@ def build_readings(
         viewers=server.viewers,
         viewers_dropped=server.viewers_dropped,
         views=server.views,
+    )
+
+
+def _pnl(account: AccountView) -> tuple[Labelled, ...]:
+    return (
+        (("realised",), account.realised),
+        (("unrealised",), account.unrealised),
+        (("day",), account.day_pnl),
     )
 
 

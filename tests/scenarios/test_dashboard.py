@@ -41,6 +41,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-of-the-tests"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 WAIT_SECONDS_MAXIMUM = 60
+SECONDS = 250
+"""Of the window that are traded before anybody looks."""
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +80,9 @@ async def watched_worker() -> AsyncGenerator[tuple[Worker, httpx.AsyncClient]]:
             settings, clock, journal, Venues(), random.Random(1), observers=(dashboard,)
         )
         worker.begin()
-        for at, source_text, raw in frames(seconds=250):
+        for at, source_text, raw in frames(seconds=SECONDS):
+            if at > OPENS + SECONDS:
+                break  # the market's end comes later
             now_ns = round(at * 1e9)
             worker.move_time(now_ns - 1)
             clock.advance_to(now_ns)

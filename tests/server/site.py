@@ -52,7 +52,7 @@ def readings(**given: Any) -> Readings:
         "stages": tuple(distribution(stage) for stage in STAGES), "lag": distribution(),
         "entries_allowed": True,
     }  # fmt: skip
-    numbers = {name: 7 for name in Readings.__struct_fields__ if name not in values}
+    numbers: dict[str, Any] = {name: 7 for name in Readings.__struct_fields__ if name not in values}
     return Readings(**{**numbers, **values, **given})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from helpers.server.health import (
     JOURNAL_SECONDS,
@@ -19,7 +20,9 @@ SNAPSHOT = a_snapshot()
 NOW_NS = SNAPSHOT.now_ns
 
 
-def names(*, safety: Safety = TRADING, now_ns: int = NOW_NS, late: float = 0.0, **changes: object):
+def names(
+    *, safety: Safety = TRADING, now_ns: int = NOW_NS, late: float = 0.0, **changes: Any
+) -> list[str]:
     state = a_state(a_snapshot(**changes))
     found = failing_conditions([state], safety, LIMITS, now_ns=now_ns, journal_late_seconds=late)
     return [one.name for one in found]
