@@ -1,6 +1,6 @@
 // The features that a policy sees, as bars from the middle: right above zero, left below.
 
-import { DASH, isKnown, signed, text } from "./format.js";
+import { DASH, isKnown, signed, words } from "./format.js";
 import { KeyedList, element, setAttribute, setText, setVariable } from "./dom.js";
 
 const FEATURES_MAXIMUM = 64;
@@ -28,7 +28,7 @@ const updateFeature = (item, { name, value, cold }) => {
 
 // What is said above the bars: the worst first.
 const summaryOf = (market) => {
-  if (market.invalid) return { told: "no decision: " + text(market.invalid), tone: "warn" };
+  if (market.invalid) return { told: "no decision: " + words(market.invalid), tone: "warn" };
   const cold = market.cold.length;
   if (cold) return { told: `${cold} cold`, tone: "warn" };
   return market.features.length ? { told: "all warm", tone: "" } : { told: DASH, tone: "" };
@@ -49,7 +49,7 @@ export const featurePanel = (parts) => {
     list.show(
       names.map((name, at) => [
         name,
-        { name, value: market.features[at] ?? null, cold: cold.has(name) },
+        { name, value: market.invalid ? null : (market.features[at] ?? null), cold: cold.has(name) },
       ]),
     );
   };

@@ -141,7 +141,9 @@ const showDecision = (parts, { decision }) => {
   setText(parts.decided, decision ? timeOfDay(decision.at_ms) : "");
   setText(parts.verdict, decision ? `${shape} ${outcome}` : "No decision yet");
   setTone(parts.verdict, tone);
-  setText(parts.why, decision?.reason ? text(decision.reason) : "");
+  // A rule is told by its name: one word.
+  const reason = decision?.reason ?? "";
+  setText(parts.why, /^\w*$/.test(reason) ? reason.replaceAll("_", " ") : text(reason));
 };
 
 const createCard = (template) => () => {
