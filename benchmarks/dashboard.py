@@ -29,6 +29,7 @@ from helpers import logs
 from helpers.clock import RealClock, system_seconds
 from helpers.commands.dashboard import Dashboard
 from helpers.commands.intake import Intake
+from helpers.commands.model_side import ModelSide
 from helpers.commands.observed_run import ObservedRun
 from helpers.commands.run import new_event_loop
 from helpers.commands.shadows import Shadows
@@ -51,10 +52,15 @@ class WatchedBench(Bench):
     def __init__(self, folder: Path, dashboard: Dashboard) -> None:
         super().__init__(folder, dashboard.listeners, (dashboard.watched,))
         settings = load_settings(_env_file=None, journal_directory=folder)
-        shadows = Shadows(settings, lambda _market, _window: None, allow_cold=True)
         dashboard.attach(
             ObservedRun(
-                settings, Mode.LIVE, self.flow, self.journal, Intake(settings, Mode.LIVE), shadows
+                settings,
+                Mode.LIVE,
+                self.flow,
+                self.journal,
+                Intake(settings, Mode.LIVE),
+                Shadows(settings, lambda _market, _window: None, allow_cold=True),
+                ModelSide(settings, self.clock, 1.0),
             )
         )
 

@@ -53,7 +53,7 @@ CREATE TYPE alert_kind AS ENUM (
 );
 CREATE TYPE alert_severity AS ENUM ('info', 'warning', 'critical');
 CREATE TYPE alert_outcome AS ENUM ('delivered', 'merged', 'dropped', 'failed');
-CREATE TYPE promotion_change AS ENUM ('promoted', 'rolled_back', 'refused');
+CREATE TYPE promotion_change AS ENUM ('promoted', 'rolled_back', 'refused', 'learned');
 
 CREATE FUNCTION moment(nanoseconds bigint) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -588,7 +588,7 @@ CREATE TABLE model_promotions (
     PRIMARY KEY (session, seq)
 );
 COMMENT ON TABLE model_promotions IS
-    'Models that took over while a run went on, were taken back, or were refused.';
+    'Models that took over while a run went on, were taken back, refused, or learned by it.';
 COMMENT ON COLUMN model_promotions.model_id IS 'What decides after the row.';
 
 -- Views ------------------------------------------------------------------------------------------

@@ -241,7 +241,7 @@ class AlertReader:
             facts = lines(running=body.model_id, offered=body.offered, why=body.why)
             title = f"model files refused, {body.model_id} stays"
             yield Alert(AlertKind.MODEL_REFUSED, WARNING, Meaning.WARNING, title, facts, at_ns)
-        elif body.model_id != body.replaces:
+        elif body.change != "learned" and body.model_id != body.replaces:
             facts = lines(model=body.model_id, replaces=body.replaces, why=body.why)
             promoted = body.change == "promoted"
             kind = AlertKind.MODEL_PROMOTED if promoted else AlertKind.MODEL_ROLLED_BACK

@@ -90,6 +90,9 @@ class Readings(Message, frozen=True):
     journal_unsynced: int
     alerts: tuple[Labelled, ...]
     shadow_windows: tuple[Labelled, ...]
+    updates: tuple[Labelled, ...]
+    entropy_nats: tuple[Labelled, ...]
+    kl_nats: tuple[Labelled, ...]
     stages: tuple[Distribution, ...]
     lag: Distribution
     viewers: int
@@ -194,6 +197,12 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
     _counter("alerts", "Alerts by what became of them.", "outcome", lambda r: r.alerts),
     _counter("shadow_windows", "Windows a shadow strategy finished.", "shadow",
              lambda r: r.shadow_windows),
+    _counter("learner_updates", "Updates of a policy that learns (TRAIN).", "",
+             lambda r: r.updates),
+    _gauge("policy_entropy_nats", "Of a policy that learns, after its last update; ln 3 at most.",
+           "", lambda r: r.entropy_nats),
+    _gauge("learner_kl_nats", "How far the last update moved the policy.", "",
+           lambda r: r.kl_nats),
     _histogram("stage_seconds", "How long the steps from quote to answer take; feed_age is the "
                "quote's age.", "stage", lambda r: r.stages),
     _histogram("event_loop_lag_seconds", "How late the event loop came to its work.", "",

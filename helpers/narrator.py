@@ -234,6 +234,8 @@ class Narrator:
             )
             return
         self._repeats.forget("rl")  # the next decision of each market names the model
+        if body.change == "learned":
+            return  # the learner has told of its update
         self._logs[Tag.RL].info(
             f"model_{body.change}",
             at_ns=at_ns,

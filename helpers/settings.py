@@ -18,7 +18,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from helpers.domain import Asset
-from helpers.settings_words import contradiction, problem_line
+from helpers.settings_rules import contradiction
+from helpers.settings_words import problem_line
 
 EXIT_CONFIGURATION: Final = 78
 """sysexits' EX_CONFIG: the settings are wrong."""
@@ -125,6 +126,11 @@ class Settings(BaseSettings):
         ge=0.5,
         le=60,
         description="Longest the rl policy's choice stands in a market; a trigger ends it.",
+    )
+    train: bool = Field(
+        False,
+        description="Learn from what is traded on paper, by actions drawn from the policy's "
+        "probabilities. Never with real money.",
     )
     trigger_bps: float = Field(
         1.0,
@@ -333,8 +339,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        if found := contradiction(self):
-            raise ValueError(found)
+        if problem := contradiction(self):
+            raise ValueError(problem)
         return self
 
     def secrets(self) -> tuple[str, ...]:

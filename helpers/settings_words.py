@@ -1,21 +1,14 @@
-"""What is said of settings: bounds, what was wrong with a value, which contradict. Pure.
+"""What is said of a setting: its bounds, and what was wrong with a value. Pure.
 
 Must not: show a value, which may be a secret put under the wrong name.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from pydantic.fields import FieldInfo
-
-if TYPE_CHECKING:
-    from helpers.settings import Settings
-
-LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
-"""Addresses that only this machine reaches."""
 
 
 def bounds_of(field: FieldInfo) -> str:
@@ -42,33 +35,3 @@ def problem_line(detail: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> 
     fix = f"; set it to {allowed}" if allowed else ""
     hint = f" ({field.description})" if field and field.description else ""
     return f"{name.upper()}: {message[0].lower()}{message[1:]}{fix}{hint}"
-
-
-def contradiction(settings: Settings) -> str:
-    """Return which settings cannot stand together, and what to do; empty when all can."""
-    if settings.entry_stop_seconds <= settings.position_timeout_seconds:
-        return (
-            "ENTRY_STOP_SECONDS must be more than POSITION_TIMEOUT_SECONDS, or a position "
-            "would be closed as soon as it was opened (I24)"
-        )
-    if settings.book_age_critical_seconds <= settings.book_age_degraded_seconds:
-        return "BOOK_AGE_CRITICAL_SECONDS must be more than BOOK_AGE_DEGRADED_SECONDS"
-    if settings.database_direct_url is not None and settings.database_url is None:
-        return "DATABASE_DIRECT_URL needs DATABASE_URL: set both or none"
-    served = settings.dashboard_port and not LOOPBACK.fullmatch(settings.dashboard_host)
-    if served and settings.dashboard_token is None:
-        return (
-            "DASHBOARD_HOST is not this machine's own address: set DASHBOARD_TOKEN, leave the "
-            "host at 127.0.0.1, or DASHBOARD_PORT=0 for no dashboard"
-        )
-    credentials = (
-        settings.polymarket_api_key,
-        settings.polymarket_api_secret,
-        settings.polymarket_api_passphrase,
-    )
-    if any(credentials) and not all(credentials):
-        return (
-            "POLYMARKET_API_KEY, POLYMARKET_API_SECRET and POLYMARKET_API_PASSPHRASE go "
-            "together: set all three or none"
-        )
-    return ""

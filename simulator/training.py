@@ -1,7 +1,7 @@
 """What a policy can be trained in: worlds of the calibrated market, or tapes, run after run.
 
-Each run is a flow with its feed, as an evaluation plays it to one strategy. Must not: learn, or
-show the policy more than a worker sees.
+Each run is a feed with some flows on it, as an evaluation plays it to several strategies. Must not:
+learn, or show the policy more than a worker sees.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 from helpers.commands.contenders import Contender
 from helpers.commands.evaluating import EvaluationSettings, Field, TapeRun
-from helpers.domain import FEATURE_VERSION, to_micros
+from helpers.domain import FEATURE_VERSION
 from helpers.ledger import Ledger
 from helpers.settings import Settings
 from helpers.stages import Outlet
-from helpers.training.collector import Collector
+from helpers.training.collector import Collector, terms_of
 from helpers.training.environment import Run, RunMaker, TrainingEnvironment
 from simulator.evaluation import SimulatedRun
 from simulator.world_settings import WorldSettings
@@ -41,7 +41,7 @@ class Ground(NamedTuple):
 
 
 class FieldRun(NamedTuple):
-    """An evaluation of one contender as a training run."""
+    """An evaluation of equal contenders as a training run."""
 
     played: SimulatedRun | TapeRun
 
@@ -51,9 +51,9 @@ class FieldRun(NamedTuple):
         return self.played.field
 
     @property
-    def books(self) -> Ledger:
-        """Return the flow's ledger."""
-        return self.field.flows[0].ledger
+    def books(self) -> Sequence[Ledger]:
+        """Return each flow's ledger."""
+        return [flow.ledger for flow in self.field.flows]
 
     def step(self) -> bool:
         """Let some time pass; say whether there is more to come."""
@@ -73,7 +73,7 @@ def make_environment(
         model,
         (seed, runs_before),
         make_run_maker(ground, seed),
-        capital_micros=to_micros(settings.trade_size),
+        terms=terms_of(settings),
         learn_interval_seconds=settings.learn_interval_seconds,
         runs_before=runs_before,
     )
@@ -85,16 +85,16 @@ def make_run_maker(ground: Ground, seed: int) -> RunMaker:
 
 
 def _in_worlds(ground: Ground, seed: int) -> RunMaker:
-    def make_run(number: int, policy: Strategy, hears: Collector) -> Run:
+    def make_run(number: int, policies: Sequence[Strategy], hear: Sequence[Collector]) -> Run:
         run = SimulatedRun(
             seed * WORLDS_AN_ENVIRONMENT + number,
             ground.rounds,
-            ((NAME, _contender(ground)),),
+            _named(ground, policies),
             ground.settings,
             EvaluationSettings(),
             world_settings=ground.world_settings,
-            listeners=_listeners(hears),
-            build=lambda _contender, _settings: policy,
+            listeners=_listeners(hear),
+            build=_build(policies),
         )
         run.begin()
         return FieldRun(run)
@@ -103,26 +103,34 @@ def _in_worlds(ground: Ground, seed: int) -> RunMaker:
 
 
 def _on_tapes(ground: Ground, seed: int) -> RunMaker:
-    def make_run(number: int, policy: Strategy, hears: Collector) -> Run:
+    def make_run(number: int, policies: Sequence[Strategy], hear: Sequence[Collector]) -> Run:
         # Environments begin with different tapes, and each comes to all of them in turn.
         tape = ground.tapes[(seed + number) % len(ground.tapes)]
         return FieldRun(
             TapeRun(
                 tape,
-                ((NAME, _contender(ground)),),
+                _named(ground, policies),
                 ground.settings,
                 EvaluationSettings(),
-                listeners=_listeners(hears),
-                build=lambda _contender, _settings: policy,
+                listeners=_listeners(hear),
+                build=_build(policies),
             )
         )
 
     return make_run
 
 
-def _contender(ground: Ground) -> Contender:
-    return Contender(NAME, ground.settings.execution_style)
+def _named(ground: Ground, policies: Sequence[Strategy]) -> Sequence[tuple[str, Contender]]:
+    """Return contenders that differ by their number alone, their name."""
+    contender = Contender(NAME, ground.settings.execution_style)
+    return [(str(number), contender) for number in range(len(policies))]
 
 
-def _listeners(hears: Collector) -> Callable[[str], Sequence[Outlet]]:
-    return lambda _name: (hears,)
+def _build(policies: Sequence[Strategy]) -> Callable[[Contender, Settings], Strategy]:
+    """Return what gives each flow its policy; flows are built in the order of their names."""
+    left = iter(policies)
+    return lambda _contender, _settings: next(left)
+
+
+def _listeners(hear: Sequence[Collector]) -> Callable[[str], Sequence[Outlet]]:
+    return lambda name: (hear[int(name)],)

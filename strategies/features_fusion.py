@@ -39,7 +39,13 @@ from helpers.domain import (
     StrikeRung,
 )
 from strategies.baseline import taker_fee_per_share
-from strategies.fair_value import BASIS_SD, average_seconds, normal_cdf, standard_distance
+from strategies.fair_value import (
+    BASIS_SD,
+    average_seconds,
+    expected_volatility,
+    normal_cdf,
+    standard_distance,
+)
 from strategies.features import (
     CVD_SCALE,
     RETURN_SCALE,
@@ -110,7 +116,7 @@ def fusion_features(snapshot: Snapshot, position: Position) -> MarketState:
 
 
 def _distance(snapshot: Snapshot, mid: float) -> float | None:
-    strike, volatility = snapshot.strike, snapshot.fast.volatility_per_sqrt_second
+    strike, volatility = snapshot.strike, expected_volatility(snapshot.fast)
     if strike is None or strike.rung is StrikeRung.FAST_PROXY or volatility is None:
         return None
     ratio = mid / strike.price if strike.price > 0.0 else math.nan

@@ -124,6 +124,10 @@ class RLStrategy:
         self._windows = np.zeros((PROBE_ROWS, shape.window_width), dtype=np.float32)
         self._stances.clear()
 
+    def choose_greedily(self) -> None:
+        """Take the likeliest action from now on, and record nothing any more."""
+        self._sampler = self._recorder = None
+
     def decide(self, states: Sequence[MarketState]) -> Sequence[Decision]:
         """Return one decision for each state, in order; one batched forward for all that choose.
 

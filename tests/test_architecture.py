@@ -39,6 +39,7 @@ ROOMS_OF_SEVERAL_FILES = {
         "helpers.order_rules",
     ),
     "helpers.recorder": ("helpers.tape",),
+    "helpers.settings": ("helpers.settings_rules", "helpers.settings_words"),
     "helpers.narrator": ("helpers.narrator_safety",),
     "helpers.discord": (
         "helpers.discord_alerts",
@@ -61,7 +62,6 @@ ROOMS_OF_SEVERAL_FILES = {
         "helpers.safety_order",
     ),
     "helpers.feeds": ("helpers.markets", "helpers.venues"),
-    "helpers.settings": ("helpers.settings_words",),
 }
 """Rooms that were split when they grew: their files may see each other."""
 ALSO_ALLOWED = {
@@ -99,7 +99,7 @@ ALSO_ALLOWED = {
     "db.migrate": ("helpers.settings",),  # it is a command, too
     "helpers.training": ("strategies", "helpers.logs"),
     "helpers.web": ("db.query_results", "helpers.evaluation"),  # what it shows
-    "helpers.server": ("helpers.settings_words",),  # which addresses are this machine's own
+    "helpers.server": ("helpers.settings_rules",),  # which addresses are this machine's own
     "helpers.sizing": ("helpers.order_rules", "helpers.quoting"),
     "helpers.quoting": ("helpers.order_rules",),
 }

@@ -76,7 +76,7 @@ def a_running_worker(strategy: str = "rl") -> Generator[None]:
 
         async def watch() -> None:
             async with asyncio.timeout(60):
-                watching = asyncio.ensure_future(running.watch_model())
+                watching = asyncio.ensure_future(running.models.watch())
                 while not ended.is_set():
                     await asyncio.sleep(0.01)
                 watching.cancel()

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from helpers.domain import Action, BookProblem, BookView, Decision, Outcome, Strike, StrikeRung
-from strategies.fair_value import VOLATILITY_FLOOR, FairValue, probability_up
+from strategies.fair_value import (
+    VOLATILITY_FLOOR,
+    FairValue,
+    expected_volatility,
+    probability_up,
+)
 from strategies.per_market import MAXIMUM_MARKETS
 from tests.policy_samples import book, fast, market, state
 
@@ -210,3 +216,12 @@ def test_margin_must_be_a_price() -> None:
     """A negative margin would pay for losing."""
     with pytest.raises(ValueError, match="margin was"):
         FairValue(margin=-0.01)
+
+
+def test_the_hour_says_what_volatility_to_expect() -> None:
+    """The last minutes stand in for it while there is none, and nothing is guessed."""
+    hour, minutes = fast(volatility=SIGMA), fast(volatility=SIGMA)
+    hour = replace(hour, minute_return_sd=2 * SIGMA * math.sqrt(60.0))
+    assert expected_volatility(hour) == pytest.approx(2 * SIGMA)
+    assert expected_volatility(minutes) == SIGMA
+    assert expected_volatility(fast()) is None

@@ -34,7 +34,8 @@ from tests.board_streams import START_NS, market
 from tests.test_features import BOOKS, FASTS, FLAT, MAYBE, POSITIONS, SLUG, SNAPSHOT
 
 STRIKE = Strike(99.9, StrikeRung.VENUE_TWAP)
-SEEN = replace(SNAPSHOT, strike=STRIKE)
+HOUR = replace(SNAPSHOT.fast, minute_return_sd=1e-4 * math.sqrt(60.0))
+SEEN = replace(SNAPSHOT, strike=STRIKE, fast=HOUR)
 LEFT_SECONDS = 675.0
 
 
@@ -106,7 +107,8 @@ def test_a_strike_that_is_not_known_is_cold(strike: Strike | None) -> None:
 def test_windows_that_are_not_filled_are_cold() -> None:
     """Each reads 0 and is named by its index."""
     names = ("mid_1s_ago", "mid_5s_ago", "mid_60s_ago", "flow_buy_usd", "signed_flow_500ms_usd")
-    fast = replace(SEEN.fast, **dict.fromkeys((*names, "volatility_per_sqrt_second")))
+    volatilities = ("volatility_per_sqrt_second", "minute_return_sd")
+    fast = replace(SEEN.fast, **dict.fromkeys((*names, *volatilities)))
     state = fusion_features(replace(SEEN, fast=fast, up_mid_sd=None), FLAT)
     assert state.cold == (0, 1, 2, 5, 6, 9, 10, 11)
     assert all(state.features[index] == 0.0 for index in state.cold)
@@ -115,7 +117,7 @@ def test_windows_that_are_not_filled_are_cold() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e200])
 def test_a_volatility_that_is_none_is_said(value: float) -> None:
     """No measurement, no certainty."""
-    fast = replace(SEEN.fast, volatility_per_sqrt_second=value)
+    fast = replace(SEEN.fast, minute_return_sd=value)
     assert fusion_features(replace(SEEN, fast=fast), FLAT).invalid == Invalid.NOT_FINITE
 
 

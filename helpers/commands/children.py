@@ -17,16 +17,23 @@ from multiprocessing import resource_tracker
 def deaf_to_interrupts() -> Generator[None]:
     """Start processes in the body: SIGINT is blocked in them from their first instruction.
 
-    What a thread blocks is inherited by the processes it starts. The owner hears afterwards what
-    was sent to it meanwhile.
+    What a thread blocks is inherited by the processes it starts. The owner, which must be the main
+    thread, hears afterwards what was sent to it meanwhile: a library's thread may take the signal
+    that this one blocks, and a process that is half started when its owner is interrupted is known
+    to nobody.
     """
     # Starting the first process starts this, and that lets the signal through again.
     resource_tracker.ensure_running()
+    heard: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

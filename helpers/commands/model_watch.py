@@ -43,6 +43,11 @@ class ModelWatch:
         self._seen: FileState = ()
         self._judged: FileState = ()
         self._still = 0
+        self._expected = ""
+
+    def expect(self, model_id: str) -> None:
+        """Tell nothing of this model's files, until others were there: the run saves its own."""
+        self._expected = model_id
 
     async def run(self, tell: Tell, poll_seconds: float) -> None:
         """Look until cancelled; ``tell`` is called on the loop, with the model to adopt if any."""
@@ -70,6 +75,9 @@ class ModelWatch:
         self._judged = state
         if first and changed.change != "refused" and changed.model_id == changed.replaces:
             return  # a start that found what it runs
+        if changed.change != "refused" and changed.offered == self._expected:
+            return
+        self._expected = ""
         tell(changed, model)
 
     def judge(self) -> tuple[ModelChanged, Model | None]:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from db.journal import Journal
 from helpers.commands.composition import Flow
 from helpers.commands.intake import Intake
+from helpers.commands.model_side import ModelSide
 from helpers.commands.shadows import Shadows
 from helpers.domain import (
     FEATURE_NAMES_OF,
@@ -40,6 +41,7 @@ from helpers.server.view import (
     Hold,
     LagView,
     LatencyView,
+    LearnerView,
     MarketView,
     PositionView,
     ProbabilitiesView,
@@ -69,6 +71,7 @@ class ObservedRun(NamedTuple):
     journal: Journal
     intake: Intake
     shadows: Shadows
+    models: ModelSide
 
 
 class Observer(Protocol):
@@ -140,7 +143,7 @@ def build_view(
         feeds=_feeds(run.intake, tally, now_ns),
         latency=tuple(_latency(tally, stage) for stage in tally.stages),
         loop_lag_ms=lag,
-        learner=None,
+        learner=_learner(run.models, memory),
         shadows=_shadows(run, duels),
         trades_seq=memory.trades_seq,
         equity_seq=memory.equity_seq,
@@ -290,6 +293,28 @@ def _latency(tally: Tally, stage: str) -> LatencyView:
     found = histogram.percentiles()
     p50, p99 = (None, None) if found is None else (1000 * found[0], 1000 * found[1])
     return LatencyView(stage, p50, p99, histogram.total)
+
+
+def _learner(models: ModelSide, memory: Memory) -> LearnerView | None:
+    learned = models.learning.latest if models.learning is not None else None
+    if learned is None:
+        return None
+    report = learned.report
+    kept = not report.problem  # of an update that was refused nothing was measured
+    return LearnerView(
+        updates=learned.progress.updates,
+        entropy_nats=known(report.entropy_nats) if kept else None,
+        kl=known(report.kl) if kept else None,
+        policy_loss=known(report.policy_loss) if kept else None,
+        value_loss=known(report.value_loss) if kept else None,
+        clip_fraction=known(report.clip_fraction) if kept else None,
+        explained_variance=known(report.explained_variance) if kept else None,
+        buffer_win_rate=known(report.win_rate),
+        trade_win_rate=learned.wins / learned.trips if learned.trips else None,
+        seconds=None,
+        problem=report.problem,
+        at_ms=milliseconds(memory.learned_ns) if memory.learned_ns else None,
+    )
 
 
 def _shadows(run: ObservedRun, duels: tuple[Duel, ...]) -> tuple[ShadowView, ...]:

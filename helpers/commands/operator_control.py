@@ -147,7 +147,7 @@ class OperatorControl:
             entry = ControlAnswer(
                 body.request_id, at_ns, body.verb, body.trading, words, self._run, body.done
             )
-        elif isinstance(body, ModelChanged):
+        elif isinstance(body, ModelChanged) and body.change != "learned":
             words = fitting(body.why)
             entry = ModelNoted(at_ns, body.change, body.model_id, body.offered, words, self._run)
         elif isinstance(body, HaltChanged) and HoldCause(body.cause).latched:

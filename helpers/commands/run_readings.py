@@ -18,7 +18,7 @@ from helpers.domain import (
 )
 from helpers.metrics import Distribution, Labelled, Readings
 from helpers.server.tally import BOUNDS_SECONDS, Histogram, Tally
-from helpers.server.view import AccountView, View
+from helpers.server.view import AccountView, LearnerView, View
 
 
 class ServerFacts(NamedTuple):
@@ -81,12 +81,24 @@ def build_readings(
         journal_unsynced=run.journal.seq - run.journal.synced_seq,
         alerts=_by_name(tally.alerts),
         shadow_windows=_by_name(tally.shadow_windows),
+        **_learner(view.learner),
         stages=tuple(_distribution(stage, found) for stage, found in tally.stages.items()),
         lag=_distribution("", server.lag),
         viewers=server.viewers,
         viewers_dropped=server.viewers_dropped,
         views=server.views,
     )
+
+
+def _learner(learner: LearnerView | None) -> Mapping[str, tuple[Labelled, ...]]:
+    if learner is None:
+        return {"updates": (), "entropy_nats": (), "kl_nats": ()}
+    found = {
+        "updates": learner.updates,
+        "entropy_nats": learner.entropy_nats,
+        "kl_nats": learner.kl,
+    }
+    return {name: (((), float(n)),) if n is not None else () for name, n in found.items()}
 
 
 def _pnl(account: AccountView) -> tuple[Labelled, ...]:

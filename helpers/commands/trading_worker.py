@@ -24,7 +24,7 @@ from helpers.commands.failures import leaves
 from helpers.commands.guards import Guards, OneTrader
 from helpers.commands.intake import Intake
 from helpers.commands.live_feeds import LiveFeeds
-from helpers.commands.model_watch import ModelWatch
+from helpers.commands.model_side import ModelSide
 from helpers.commands.observed_run import ObservedRun, Observer
 from helpers.commands.operator_control import POLL_SECONDS, OperatorControl
 from helpers.commands.paper_side import PaperSide
@@ -48,7 +48,6 @@ from helpers.settings import Settings
 from helpers.stages import Outlet
 from helpers.venues import Venues
 from helpers.watchdog import LoopBeat, Vital
-from strategies.base import LearnedStrategy
 from strategies.models import Model
 
 LONGEST_SLEEP_SECONDS: Final = 0.05
@@ -116,7 +115,8 @@ class Worker:
         self._alerting = Alerting(settings, self._mode, clock, rng, self._write_down)
         self._shadows = Shadows(settings, self._write_shadow, allow_cold=allow_cold)
         trading = self._side.trading()
-        self._companions: tuple[Companion, ...] = (self._shadows, *observers)
+        self.models = ModelSide(settings, clock, operator_poll_seconds)
+        self._companions: tuple[Companion, ...] = (self._shadows, self.models, *observers)
         beside = (outlet for one in self._companions for outlet in one.listeners)
         listeners = (*trading.listeners, *beside, *self._alerting.listeners)
         self._flow = build_flow(
@@ -126,13 +126,13 @@ class Worker:
             allow_cold=allow_cold,
             trading=trading._replace(listeners=listeners),
             keepers=(self._operator,),
+            strategy=self.models.strategy,
             watched=[one.watched for one in observers],
         )
+        self.models.attach(self._flow, self.change_model)
         self._engine = self._flow.engine
         self._intake = Intake(settings, self._mode)
-        run = ObservedRun(settings, self._mode, self._flow, journal, self._intake, self._shadows)
-        for one in observers:
-            one.attach(run)
+        self._observers = tuple(observers)
         self._feeds: LiveFeeds | None = None
         self._now_ns = 0
         self._beat = LoopBeat()
@@ -181,7 +181,6 @@ class Worker:
             tasks.create_task(self._refetch_suspects(feeds))
             tasks.create_task(self._say_alive())
             tasks.create_task(self._hear_operator())
-            tasks.create_task(self.watch_model())
             tasks.create_task(self._end_when_stopped())
             tasks.create_task(self._side.run())
             for companion in self._companions:
@@ -244,6 +243,7 @@ class Worker:
             )
         finish(self._flow, self._settings, why, now_ns)
         self._intake.close()
+        self.models.close()
 
     # --- What the feeds bring -------------------------------------------------------------------
 
@@ -302,18 +302,11 @@ class Worker:
             self.hear_operator()
             await asyncio.sleep(self._operator_poll_seconds)
 
-    async def watch_model(self) -> None:
-        """Follow the model's files for as long as the run goes on; a baseline has none."""
-        # A task of its own: a slow disk under the models must keep no halt waiting.
-        if isinstance(strategy := self._flow.strategy, LearnedStrategy):
-            places = self._settings.model_directory, self._settings.model_backup_directory
-            await ModelWatch(strategy, *places).run(self.change_model, self._operator_poll_seconds)
-
     def change_model(self, changed: ModelChanged, model: Model | None) -> None:
         """Let another model decide from now on, or none; the row is written either way."""
         self.move_time(self._clock.now_ns())  # what is due was decided by the model before
-        if model is not None and isinstance(strategy := self._flow.strategy, LearnedStrategy):
-            strategy.adopt(model)
+        if model is not None:
+            self.models.adopt(changed, model)
         self._flow.outlets.write(self._now_ns, "", changed)
 
     async def _say_alive(self) -> None:
@@ -348,6 +341,9 @@ class Worker:
         """Write the first row and the first line."""
         now_ns = self._advance_clock(self._clock.now_ns())
         flow, settings = self._flow, self._settings
+        parts = self._journal, self._intake, self._shadows, self.models
+        for one in self._observers:
+            one.attach(ObservedRun(settings, self._mode, flow, *parts))
         started = run_started(settings, flow.strategy, Path(self._journal.run).name, "")
         flow.outlets.write(now_ns, "", started)
         self._operator.begin(self._engine.halts, self.on_worker_event, now_ns)

@@ -205,7 +205,7 @@ class Reconciled(Message, frozen=True):
 class ModelChanged(Message, frozen=True):
     """Other weights decide from here on, or were refused and the running model stayed."""
 
-    change: Literal["promoted", "rolled_back", "refused"]
+    change: Literal["promoted", "rolled_back", "refused", "learned"]
     model_id: str
     """What decides after this row."""
     replaces: str
@@ -213,7 +213,7 @@ class ModelChanged(Message, frozen=True):
     offered: str
     """The id that the files claim; empty when their manifest cannot be read."""
     why: str
-    """What the manifest says of the model, or what is wrong with the files."""
+    """What the manifest says of the model, what is wrong with the files, or of the update."""
 
 
 class Equity(Message, frozen=True):

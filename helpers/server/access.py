@@ -12,7 +12,7 @@ import hmac
 from typing import Final
 from urllib.parse import urlsplit
 
-from helpers.settings_words import LOOPBACK
+from helpers.settings_rules import LOOPBACK
 
 COOKIE: Final = "dashboard"
 COOKIE_SECONDS: Final = 30 * 86_400

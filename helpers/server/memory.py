@@ -18,6 +18,7 @@ from helpers.domain import (
     Equity,
     HaltChanged,
     MarketState,
+    ModelChanged,
     Refused,
     RoundTrip,
     RunStarted,
@@ -53,6 +54,8 @@ class Memory:
         self.held_since_ns: dict[str, int] = {}
         self.started: RunStarted | None = None
         self.started_ns = 0
+        self.learned_ns = 0
+        """When weights that were learned last began to decide; 0 before."""
         self.equity_seq = 0
         self.trades_seq = 0
         self._outcomes: dict[str, str] = {}
@@ -125,6 +128,10 @@ class Memory:
     def _start(self, at_ns: int, _market: str, body: RunStarted) -> None:
         self.started, self.started_ns = body, at_ns
 
+    def _model(self, at_ns: int, _market: str, body: ModelChanged) -> None:
+        if body.change == "learned":
+            self.learned_ns = at_ns
+
     def _halt(self, at_ns: int, _market: str, body: HaltChanged) -> None:
         if body.state == "held":
             self.held_since_ns.setdefault(body.cause, at_ns)
@@ -184,6 +191,7 @@ _REMEMBER: Final[Mapping[type, Callable[[Memory, int, str, Any], None]]] = Mappi
         Refused: Memory._refused,
         Unsized: Memory._unsized,
         HaltChanged: Memory._halt,
+        ModelChanged: Memory._model,
         Settled: Memory._settled,
         RoundTrip: Memory._trip,
         Equity: Memory._equity,

@@ -52,6 +52,7 @@ class Serving:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # What others send wrongly is no line of ours.
             access_log=False,
             server_header=False,
             date_header=False,

@@ -185,7 +185,11 @@ class LearnerView(Message, frozen=True):
     buffer_win_rate: float | None
     trade_win_rate: float | None
     seconds: float | None
-    at_ms: int
+    """How long it took; ``None`` where nobody measured it."""
+    problem: str
+    """Why it was refused; empty when its weights decide."""
+    at_ms: int | None
+    """When weights that were learned last began to decide."""
 
 
 class ShadowView(Message, frozen=True):

@@ -7,10 +7,21 @@ itself, or keep a choice whose outcome will not be known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from helpers.domain import Body, MarketState, ResolutionSeen, RoundTrip
+from helpers.domain import (
+    NS_PER_SECOND,
+    Body,
+    MarketState,
+    Message,
+    ResolutionSeen,
+    RoundTrip,
+    Snapshot,
+    to_micros,
+)
+from helpers.settings import Settings
+from strategies.per_market import PerMarket
 from strategies.rollout import Choice, Rollouts, Trajectory, market_equity
 
 
@@ -42,35 +53,76 @@ class Experience(NamedTuple):
         )
 
 
+class Terms(Message, frozen=True):
+    """What the flow trades by, as far as choices depend on it."""
+
+    capital_micros: int
+    """Dollars that a reward of 1 stands for."""
+    entry_stop_seconds: float = 0.0
+    """No entry is allowed this close to the close."""
+    cooldown_seconds: float = 0.0
+    """No entry is allowed in a market this soon after a position closed."""
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Return the terms that settings give a flow."""
+    return Terms(
+        to_micros(settings.trade_size),
+        settings.entry_stop_seconds,
+        settings.reentry_cooldown_seconds,
+    )
+
+
 class Collector:
     """Owner of one flow's rollouts; an outlet of its rows and the recorder of its policy."""
 
-    def __init__(self, capital_micros: int) -> None:
-        """Take the dollars that a reward of 1 stands for; ``attach`` comes next.
+    def __init__(self, terms: Terms) -> None:
+        """Take what the flow trades by; ``attach`` comes next.
 
         Raises ``ValueError`` for a capital that is not above 0.
         """
-        if capital_micros <= 0:
-            raise ValueError(f"capital was {capital_micros} micro-dollars, expected above 0")
+        if terms.capital_micros <= 0:
+            raise ValueError(f"capital was {terms.capital_micros} micro-dollars, expected above 0")
+        self._terms = terms
+        self._closed_ns = PerMarket[int]()
         self._books: Books | None = None
-        self._capital_micros = capital_micros
+        self._entries_held: Callable[[], str] = str
         self._rollouts = Rollouts()
         self._resolved: dict[str, int] = {}
         self._trips = self._wins = 0
 
-    def attach(self, books: Books) -> None:
-        """Take the flow's ledger, which is built with the flow and after its outlets."""
+    def attach(self, books: Books, entries_held: Callable[[], str] = str) -> None:
+        """Take the flow's ledger, which is built with the flow and after its outlets.
+
+        ``entries_held`` says why nothing may be entered, empty while everything may.
+        """
         self._books = books
+        self._entries_held = entries_held
 
     def __len__(self) -> int:
         """Return the number of choices whose outcome is known and not taken yet."""
         return len(self._rollouts)
 
     def record(self, state: MarketState, choice: Choice) -> None:
-        """Note a choice: with it the market's last one has its outcome."""
-        realised = self._realised_micros(choice.market)
-        equity = market_equity(realised, state.snapshot, state.position, self._capital_micros)
+        """Note a choice: with it the market's last one has its outcome.
+
+        Where there is no position and none may be opened nothing is chosen, and such a step would
+        teach that actions are worth nothing. The choice before it goes on until the next that is
+        one, or until the market is settled.
+        """
+        if state.position.outcome is None and self._bars_entries(state.snapshot):
+            return
+        realised, capital = self._realised_micros(choice.market), self._terms.capital_micros
+        equity = market_equity(realised, state.snapshot, state.position, capital)
         self._rollouts.record(choice, equity)
+
+    def _bars_entries(self, snapshot: Snapshot) -> bool:
+        terms = self._terms
+        if snapshot.seconds_to_close <= terms.entry_stop_seconds or self._entries_held():
+            return True
+        closed_ns = self._closed_ns.find(snapshot.market.slug)
+        cooldown_ns = terms.cooldown_seconds * NS_PER_SECOND
+        return closed_ns is not None and snapshot.now_ns - closed_ns < cooldown_ns
 
     def write(self, at_ns: int, market: str, body: Body) -> None:
         """Hear one row; a resolution ends its market's trajectory."""
@@ -78,6 +130,7 @@ class Collector:
             # The pay-out is booked right after this row: its market is settled when next asked.
             self._resolved[market] = at_ns
         elif isinstance(body, RoundTrip):
+            self._closed_ns.keep(market, at_ns)
             self._trips += 1
             self._wins += body.pnl_micros > 0
 
@@ -88,7 +141,8 @@ class Collector:
         """Return everything whose outcome is known, settled markets included, and forget it."""
         for market, at_ns in self._resolved.items():
             realised = self._realised_micros(market)
-            self._rollouts.settle(market, at_ns, realised / self._capital_micros)
+            self._rollouts.settle(market, at_ns, realised / self._terms.capital_micros)
+            self._closed_ns.forget(market)
         self._resolved.clear()
         taken = Experience(self._rollouts.take(), self._trips, self._wins)
         self._trips = self._wins = 0

@@ -49,6 +49,7 @@ def readings(**given: Any) -> Readings:
         "pnl": ((("realised",), -1.5),), "held": ((("operator",), 1.0),),
         "holds": ((("operator",), 1.0),), "requests": ((("halt",), 1.0),),
         "alerts": ((("delivered",), 1.0),), "shadow_windows": ((("momentum",), 1.0),),
+        "updates": (((), 3.0),), "entropy_nats": (((), 0.9),), "kl_nats": (((), 0.01),),
         "stages": tuple(distribution(stage) for stage in STAGES), "lag": distribution(),
         "entries_allowed": True,
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -10,10 +11,10 @@ import pytest
 
 from helpers.clock import SimulatedClock
 from helpers.commands.evaluating import quiet_logs
-from helpers.domain import FUSION_VERSION, MICROS
+from helpers.domain import FUSION_VERSION, MICROS, NS_PER_SECOND
 from helpers.settings import Settings
-from helpers.training.collector import Books, Collector, Experience
-from helpers.training.environment import Run, TrainingEnvironment
+from helpers.training.collector import Books, Collector, Experience, terms_of
+from helpers.training.environment import ACTORS, Run, TrainingEnvironment
 from helpers.training.keeping import fresh_model
 from simulator.training import Ground, make_environment, make_run_maker
 from simulator.training_processes import EnvironmentLostError, model_of, running_environments
@@ -46,32 +47,44 @@ def steps(trajectories: Sequence[Trajectory]) -> list[tuple[str, int, int, float
 
 def test_rewards_sum_to_the_net_profit_of_the_ledger() -> None:
     """Over whole windows: fees, settlements and all, and nothing else."""
-    ledgers: list[Books] = []
+    ledgers: list[Sequence[Books]] = []
     make = make_run_maker(GROUND, 11)
 
-    def make_run(number: int, policy: Strategy, hears: Collector) -> Run:
-        run = make(number, policy, hears)
+    def make_run(number: int, policies: Sequence[Strategy], hear: Sequence[Collector]) -> Run:
+        run = make(number, policies, hear)
         ledgers.append(run.books)
         return run
 
     environment = TrainingEnvironment(
-        MODEL, (1,), make_run, capital_micros=CAPITAL_MICROS, learn_interval_seconds=2.0
+        MODEL, (1,), make_run, terms=terms_of(GROUND.settings), learn_interval_seconds=2.0
     )
     gathered = Experience()
     while len(ledgers) < 3:
         gathered += environment.collect(30)
-    for number, ledger in enumerate(ledgers[:2], start=1):
-        all_own = [one for one in gathered.trajectories if one.market.startswith(f"{number}/")]
+    for number, actor in itertools.product((1, 2), range(ACTORS)):
+        place = f"{number}/{actor}/"
+        all_own = [one for one in gathered.trajectories if one.market.startswith(place)]
         settled = {one.market for one in all_own if one.terminal}
         own = [one for one in all_own if one.market in settled]
-        realised = sum(
-            ledger.market_realised_micros(market.partition("/")[2]) for market in settled
-        )
+        books = ledgers[number - 1][actor]
+        realised = sum(books.market_realised_micros(market[len(place) :]) for market in settled)
         assert realised != 0, "nothing was traded: the test says nothing"
         rewards = math.fsum(step.reward for one in own for step in one.transitions)
         assert rewards * CAPITAL_MICROS == pytest.approx(realised, abs=1e-3)
     assert gathered.trips >= gathered.wins
     assert gathered.trips > 0
+
+
+def test_actors_see_the_same_and_draw_apart() -> None:
+    """One feed, several ways through it, none of which moves another's prices."""
+    environment = make_environment(GROUND, 5, MODEL)
+    gathered = environment.collect(80).trajectories
+    by_actor = [[o for o in gathered if o.market.split("/")[1] == str(n)] for n in range(ACTORS)]
+    first = [own[0].transitions[0].choice for own in by_actor]
+    assert len({choice.at_ns for choice in first}) == 1
+    assert all(np.array_equal(choice.window, first[0].window) for choice in first)
+    drawn = {tuple(action for _, _, action, _, _ in steps(own)[:10]) for own in by_actor}
+    assert len(drawn) == ACTORS
 
 
 def test_a_seed_fixes_what_is_gathered() -> None:
@@ -86,13 +99,17 @@ def test_a_seed_fixes_what_is_gathered() -> None:
 def test_what_is_recorded_is_what_acted() -> None:
     """Choices are of the adopted model from the next decision point on."""
     environment = make_environment(GROUND, 5, MODEL)
-    environment.collect(20)
+    before = environment.collect(20)
+    until_ns = max(at_ns for _, at_ns, *_ in steps(before.trajectories))
     other = fresh_model(4, "phase5")
     weights = dict(network_parameters(other.networks))
     weights["actor.fc3.bias"] = np.array([0.0, 50.0, 0.0], dtype=np.float32)
     environment.adopt(model_of(weights, "phase5"))
     later = environment.collect(40)
-    assert {action for _, _, action, _, _ in steps(later.trajectories)[2:]} == {1}
+    # Choices whose outcome was not known yet are of the model before.
+    after = [one for one in steps(later.trajectories) if one[1] > until_ns + 5 * NS_PER_SECOND]
+    assert len(after) > ACTORS
+    assert {action for _, _, action, _, _ in after} == {1}
 
 
 def test_environments_in_processes_gather_the_same() -> None:
