@@ -15,6 +15,11 @@ from helpers.domain import Message
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SECONDS = 90
+OPTIONS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--no-first-run", "--hide-scrollbars"),
+)
 WATCH = """<script>
 window.seen = {errors: [], violations: 0};
 addEventListener("error", (event) => seen.errors.push(String(event.message)));
@@ -77,9 +82,7 @@ def look_at(page: str, folder: Path, *, width: int = 1280) -> PageSeen:
     done = subprocess.run(
         [
             find_chromium(),
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *("--no-first-run", "--hide-scrollbars", f"--window-size={width},1000"),
+            *(*OPTIONS, f"--window-size={width},1000"),
             *(f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000"),
             *("--dump-dom", file.as_uri()),
         ],
