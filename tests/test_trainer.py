@@ -22,6 +22,7 @@ from helpers.training.trainer import (
     TrainingError,
 )
 from strategies.ppo_settings import PpoSettings
+from strategies.registry import save
 from strategies.rollout import Choice, Trajectory, Transition
 
 SETTINGS = PpoSettings()
@@ -99,8 +100,10 @@ def test_another_training_is_not_gone_on_with(asked: Origin, tmp_path: Path) -> 
     write_checkpoint(made, ORIGIN, tmp_path, 1, "2026-11-30")
     with pytest.raises(AnotherTrainingError, match="use another --output"):
         read_checkpoint(tmp_path, asked, SETTINGS)
+    other = tmp_path / "other"
+    save(fresh_model(3, "phase5"), other, tmp_path / "kept", 1)
     with pytest.raises(AnotherTrainingError, match="is no checkpoint of a training"):
-        read_checkpoint(Path("models"), asked, SETTINGS)
+        read_checkpoint(other, asked, SETTINGS)
 
 
 def test_a_curve_ends_where_its_checkpoint_is(tmp_path: Path) -> None:

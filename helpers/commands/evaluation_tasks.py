@@ -89,6 +89,18 @@ def _completed(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, tup
         for place, task in enumerate(tasks):
             yield place, run_task(task)
         return
+    try:
+        yield from _in_processes(tasks, processes)
+    except BrokenProcessPool as error:
+        raise EvaluationLostError(
+            "a process ended before it answered, killed or out of memory; try again with fewer "
+            "--processes"
+        ) from error
+
+
+def _in_processes(
+    tasks: Sequence[Task], processes: int
+) -> Iterator[tuple[int, tuple[Gathered, ...]]]:
     # Spawned, not forked: a fork would take MLX's threads over in the middle of something.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool, ended_with_the_owner():
@@ -96,11 +108,5 @@ def _completed(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, tup
             futures: dict[Future[tuple[Gathered, ...]], int] = {
                 pool.submit(run_task, task): place for place, task in enumerate(tasks)
             }
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool as error:
-            raise EvaluationLostError(
-                "a process ended before it answered, killed or out of memory; try again with "
-                "fewer --processes"
-            ) from error
+        for future in as_completed(futures):
+            yield futures[future], future.result()
