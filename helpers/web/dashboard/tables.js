@@ -173,10 +173,14 @@ export const learnerPanel = (root) => {
   return ({ learner, at_ms: at }) => {
     setHidden(parts.learning, !learner);
     setHidden(parts.empty, Boolean(learner));
+    setHidden(parts.problem, !learner);
     if (!learner) return;
     const entropy = learner.entropy_nats;
+    const { problem } = learner;
+    setText(parts.problem, problem ? `✕ The last update was refused: ${text(problem)}` : "");
     setText(parts.updates, number(learner.updates));
-    setText(parts.ago, isKnown(learner.at_ms) ? `last ${duration(at - learner.at_ms)} ago` : DASH);
+    const since = isKnown(learner.at_ms) ? duration(at - learner.at_ms) : null;
+    setText(parts.ago, since === null ? DASH : `weights of ${since} ago`);
     setText(parts.entropy, number(entropy, 3));
     setTone(parts.entropy, isKnown(entropy) && entropy < ENTROPY_LOW_NATS ? "warn" : "");
     setVariable(
