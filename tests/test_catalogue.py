@@ -10,6 +10,7 @@ import pytest
 
 from strategies.base import Strategy
 from strategies.catalogue import STRATEGY_NAMES, build_strategy
+from strategies.feature_versions import version_of
 from strategies.registry import ModelError
 from tests.policy_samples import state
 
@@ -48,7 +49,9 @@ def test_the_learned_policy_gets_its_interval() -> None:
         learn_interval_seconds=1.0,
         monotonic_seconds=_clock,
     )
-    reasons = [strategy.decide([state(seconds=step / 2)])[0].reason for step in range(4)]
+    version = version_of(strategy)
+    seen = (state(seconds=step / 2, version=version) for step in range(4))
+    reasons = [strategy.decide([one])[0].reason for one in seen]
     assert [reason.startswith("stance of") for reason in reasons] == [False, True, False, True]
 
 
