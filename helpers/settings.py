@@ -384,6 +384,11 @@ def unknown_names(environment: Mapping[str, str | None] | None = None) -> tuple[
     return tuple(sorted((in_file | in_process) - known))
 
 
+def no_colour() -> bool:
+    """Say whether the user wants none anywhere (https://no-color.org)."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
 def source_of(name: str) -> str:
     """Return where a setting's value came from: environment, .env or default."""
     variable = name.upper()

@@ -35,10 +35,11 @@ from helpers.logs import Tag, logger
 EXIT_STUCK: Final = 70
 LIMIT_SECONDS: Final = 20.0
 """A counter that stands still for so long is stuck; the grid steps advance every half second."""
-STOP_LIMIT_SECONDS: Final = 90.0
-"""From the order to stop to the end of the process: 20 s to flatten where that is wanted, 15 s to
-cancel, 25 s for an account operation under way, the rest for the disk. An orderly stop is never
-longer than these bounds together."""
+STOP_LIMIT_SECONDS: Final = 55.0
+"""From the order to stop to the end of the process, under the minute that platforms wait (fly.toml,
+``kill_timeout``). An orderly stop takes 45 s at most: 20 s to flatten where that is wanted, then
+15 s to cancel, while an account operation that began before the cancelling ends (25 s); the rest
+is for the disk."""
 LOOK_SECONDS: Final = 0.5
 LOOK_COUNTED_SECONDS: Final = 2 * LOOK_SECONDS
 """Between two looks no more than this counts: whoever is later than that did not run himself."""

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from helpers.commands.composition import learning_terms
 from helpers.commands.contenders import Contender
 from helpers.commands.evaluating import EvaluationSettings, Field, TapeRun
 from helpers.domain import FEATURE_VERSION
 from helpers.ledger import Ledger
 from helpers.settings import Settings
 from helpers.stages import Outlet
-from helpers.training.collector import Collector, terms_of
+from helpers.training.collector import Collector
 from helpers.training.environment import Run, RunMaker, TrainingEnvironment
 from simulator.evaluation import SimulatedRun
 from simulator.world_settings import WorldSettings
@@ -73,7 +74,7 @@ def make_environment(
         model,
         (seed, runs_before),
         make_run_maker(ground, seed),
-        terms=terms_of(settings),
+        terms=learning_terms(settings),
         learn_interval_seconds=settings.learn_interval_seconds,
         runs_before=runs_before,
     )

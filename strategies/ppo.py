@@ -50,6 +50,7 @@ LOOK_STEPS: Final = 4
 """Minibatches between two looks at the KL, an epoch by default: so many may be done for nothing,
 and so many states are kept meanwhile, 0.5 MB each."""
 _MOMENTS: Final = ("first_moment", "second_moment")
+_SIGNED: Final = ("parameters.", "first_moment.")
 _COUNTERS: Final = ("steps", "updates")
 
 
@@ -168,25 +169,32 @@ class Learner:
             return np.exp(np.array(log_ratio_of(log_policy, everything))[:, 0])
 
     def state(self) -> OptimizerState:
-        """Return the optimizer's state: moments by parameter name, and counters."""
+        """Return parameters and moments by parameter name, and counters."""
         state: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {
             "steps": np.array(self._steps, dtype=np.int64),
             "updates": np.array(self._updates, dtype=np.int64),
         }
-        for moment in _MOMENTS:
-            by_name = self._layout.unpack(self._flat[moment])
-            state |= {f"{moment}.{name}": value for name, value in by_name.items()}
+        for part in AdamState._fields:
+            by_name = self._layout.unpack(self._flat[part])
+            state |= {f"{part}.{name}": value for name, value in by_name.items()}
         return state
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on with an optimizer's state as if there had been no stop.
 
+        Without parameters in it those that the learner has stay.
+
         Raises ``ModelError`` for names, shapes or values that are not this learner's; then nothing
         has changed.
         """
         expected: dict[str, tuple[int, ...]] = dict.fromkeys(_COUNTERS, ())
-        for moment in _MOMENTS:
-            expected |= {f"{moment}.{name}": shape for name, shape in self._names.items()}
+        parts = [
+            part
+            for part in AdamState._fields
+            if part in _MOMENTS or any(name.startswith(f"{part}.") for name in state)
+        ]
+        for part in parts:
+            expected |= {f"{part}.{name}": shape for name, shape in self._names.items()}
         if state.keys() != expected.keys():
             wrong = sorted(state.keys() ^ expected.keys())
             raise ModelError(
@@ -196,15 +204,15 @@ class Learner:
         for name, shape in expected.items():
             value = state[name]
             numbers = value.astype(np.float64) if value.dtype.kind in "fi" else np.array(np.nan)
-            lowest = -np.inf if name.startswith("first_moment") else 0
+            lowest = -np.inf if name.startswith(_SIGNED) else 0
             if numbers.shape != shape or not np.isfinite(numbers).all() or (numbers < lowest).any():
                 raise ModelError(
                     f"optimizer state: {name} was {value.dtype} {value.shape}, expected finite "
-                    f"{shape}, not negative but for first moments; learn without it"
+                    f"{shape}, counts and second moments not negative; learn without it"
                 )
-        for moment in _MOMENTS:
-            self._flat[moment] = self._layout.pack(
-                {name: state[f"{moment}.{name}"].astype(np.float32) for name in self._names}
+        for part in parts:
+            self._flat[part] = self._layout.pack(
+                {name: state[f"{part}.{name}"].astype(np.float32) for name in self._names}
             )
         self._steps, self._updates = (int(state[name]) for name in _COUNTERS)
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from helpers.board import Board
+from helpers.board.board import RESOLVED_KEPT_NS
 from helpers.board.market_list import MAXIMUM_MARKETS
 from helpers.domain import (
     GRID_NS,
@@ -123,6 +124,25 @@ def test_the_number_of_markets_is_bounded() -> None:
     assert board.market("m3") is not None
     board.apply(book(T, "m2u", (), ()))
     assert dict(board.anomalies())["unknown_token"] == 1
+
+
+def test_a_resolved_market_is_forgotten_an_hour_later() -> None:
+    """Its books are of no use any more; one that waits for its resolution stays (I15, I34)."""
+    board = Board()
+    over, waiting = market(), market("waits", up="w-up", down="w-down")
+    for listed in (over, waiting):
+        board.apply(opened(listed))
+    board.apply(resolved(over, 1.0))
+    soon = market("soon", opens_ns=over.closes_ns + RESOLVED_KEPT_NS - 1, up="s-up", down="s-down")
+    board.apply(opened(soon))
+    assert board.market(over.slug) == over
+    later = market("later", opens_ns=over.closes_ns + RESOLVED_KEPT_NS, up="l-up", down="l-down")
+    board.apply(opened(later))
+    assert board.market(over.slug) is None
+    assert board.market("waits") == waiting
+    board.apply(book(T, UP, (), ()))
+    board.apply(resolved(over, 1.0))  # told again, by polling
+    assert dict(board.anomalies()) == {"unknown_token": 1}
 
 
 def test_the_best_rung_is_kept() -> None:

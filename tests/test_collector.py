@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from helpers.domain import NS_PER_SECOND, Asset, Outcome, ResolutionSeen, RoundTrip, Source
-from helpers.training.collector import Collector, Terms
+from helpers.training.collector import Collector
+from helpers.training.terms import Terms
 from strategies.rollout import Choice, Transition
 from tests.policy_samples import START_NS, market, state
 

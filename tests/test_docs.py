@@ -1,14 +1,15 @@
-"""The README tells the truth: settings, verbs, tags and exit codes."""
+"""README and docs tell the truth: settings, verbs, tags, alerts, causes; links lead somewhere."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 import worker
 from helpers.commands.config import shown
-from helpers.domain import AlertKind, AlertOutcome
+from helpers.domain import AlertKind, AlertOutcome, HoldCause
 from helpers.logs import Tag
 from helpers.metrics import documentation
 from helpers.settings import Settings, load_settings
@@ -16,6 +17,10 @@ from helpers.settings_words import bounds_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+OF_THE_PAGE = {"docs/dashboard-1440.png"}
+"""Pictures that are taken by the browser's tests."""
 
 
 def settings_table() -> str:
@@ -53,7 +58,7 @@ def test_readme_lists_every_tag() -> None:
 
 def test_readme_lists_every_alert() -> None:
     """U19: nobody is told of anything that is not explained."""
-    table = README.split("## Alerts on Discord")[1].split("## Settings")[0]
+    table = OPERATIONS.split("## Alerts on Discord")[1].split("\n## ")[0]
     told = [*AlertKind, *AlertOutcome]
     assert [one.value for one in told if f"`{one.value}`" not in table] == []
 
@@ -74,3 +79,34 @@ def test_the_example_environment_names_settings_only() -> None:
     ]
     assert names
     assert {name.lower() for name in names} <= set(Settings.model_fields)
+
+
+def test_operations_explain_every_cause_that_holds_entries() -> None:
+    """Whatever stops a trader has a row: what it means, what to do."""
+    table = OPERATIONS.split("## What holds entries")[1].split("\n## ")[0]
+    missing = [cause.value for cause in HoldCause if f"`{cause.value}`" not in table]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+    """A stranger who clicks arrives."""
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    local = [target for target in targets if "://" not in target]
+    missing = [target for target in local if not (page.parent / target).exists()]
+    assert set(missing) <= OF_THE_PAGE
+
+
+def test_the_readme_keeps_the_commands_of_a_first_visit() -> None:
+    """The two commands and the tests', as a stranger types them."""
+    for command in ("uv run worker.py demo ", "uv run worker.py  ", "uv run pytest"):
+        assert f"    {command}" in README
+
+
+def test_what_is_documented_to_be_typed_are_verbs() -> None:
+    """No page tells to type a verb that is not there."""
+    typed = re.compile(r"^ +(?:uv run worker\.py|fly ssh console.* -C \"worker) ([a-z]+)")
+    for page in PAGES:
+        for line in page.read_text().splitlines():
+            if found := typed.match(line):
+                assert found[1] in worker.VERBS, (page.name, line)

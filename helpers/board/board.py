@@ -74,6 +74,8 @@ NO_FAST_MARKET: Final = FastView(
 )
 PROXY_WITHIN_NS: Final = 3_000 * NS_PER_SECOND
 """How long after an opening the minute before it is still in the history of one hour."""
+RESOLVED_KEPT_NS: Final = 3_600 * NS_PER_SECOND
+"""A resolved market is forgotten so long after its close: its final price is told by then."""
 
 
 class Board:
@@ -90,6 +92,8 @@ class Board:
         self._depth_suspects: dict[tuple[Source, Asset], None] = {}
         self._references: dict[Asset, ReferencePrice] = {}
         self._markets = MarketList()
+        self._resolved: dict[str, None] = {}
+        """Listed markets that are over; the rest waits for its resolution, or for the bound."""
         self._grid_mids: dict[str, GridMids] = {}
         self._strikes = Strikes()
         # Each handler takes the one kind it is listed under, which a type checker cannot see.
@@ -196,6 +200,12 @@ class Board:
         self._books.forget(market.down_token)
         self._grid_mids.pop(market.slug, None)
         self._strikes.forget(market.slug)
+        self._resolved.pop(market.slug, None)
+
+    def _forget_resolved(self, now_ns: int) -> None:
+        known, before_ns = self._markets.by_slug, now_ns - RESOLVED_KEPT_NS
+        for slug in [slug for slug in self._resolved if known[slug].closes_ns <= before_ns]:
+            self.forget(slug)
 
     def fast_mid(self, asset: Asset) -> float:
         """Return the fast market's mid in dollars, 0 before its first quote."""
@@ -335,6 +345,8 @@ class Board:
     def _on_market_opened(self, event: MarketOpened) -> None:
         market = event.market
         held = self._markets.by_slug.get(market.slug)
+        if held is None:
+            self._forget_resolved(event.received_ns)
         for evicted in self._markets.put(market):
             self._seen.add("evicted_market")
             self._drop(evicted)
@@ -355,6 +367,7 @@ class Board:
         market = self._markets.by_condition.get(event.condition_id)
         # The message is global (reference C.5): others' markets are no anomaly.
         if market is not None:
+            self._resolved[market.slug] = None
             self._strikes.resolved(event, market, self._markets.listed())
 
     def _on_strike_known(self, event: StrikeKnown) -> None:

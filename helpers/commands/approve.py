@@ -6,7 +6,6 @@ and shows what is missing afterwards. Must not: approve anything unasked, or tra
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Final, TextIO
 
@@ -19,6 +18,7 @@ from helpers.clob.account import (
 )
 from helpers.commands.arming import KINDS, NotArmedError, signer_of
 from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.verbs import verb_parser
 from helpers.settings import EXIT_CONFIGURATION, Settings, SettingsError, load_settings
 from helpers.venues import Venues
 
@@ -33,7 +33,7 @@ LOOKS_AFTER: Final = 3
 
 def main(arguments: list[str]) -> int:
     """Set missing approvals; return 0, 2 when it was not confirmed, 69 or 78."""
-    parser = argparse.ArgumentParser(prog="worker.py approve", description=__doc__)
+    parser = verb_parser("approve")
     parser.parse_args(arguments)
     try:
         settings = load_settings()

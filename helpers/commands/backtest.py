@@ -37,6 +37,7 @@ from helpers.commands.evaluation_tasks import (
     run_tasks,
 )
 from helpers.commands.terminal import aligned, write_out
+from helpers.commands.verbs import verb_parser
 from helpers.evaluation.comparison import FOLDS_MAXIMUM, Comparison, compare
 from helpers.evaluation.text import (
     HEADS,
@@ -63,7 +64,7 @@ SIMULATED_MAXIMUM: Final = 10_000
 
 def main(arguments: list[str]) -> int:
     """Evaluate; return 0, 2 for usage, 66 for what cannot be read, 78 for wrong settings."""
-    options = parse(parser("backtest", __doc__), arguments)
+    options = parse(parser("backtest"), arguments)
     strategies = options.strategy or ""
     try:
         settings = settings_of(options)
@@ -84,9 +85,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parser(verb: str, about: str | None, leading: Sequence[str] = ()) -> argparse.ArgumentParser:
+def parser(verb: str, leading: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Return the options that every verb that evaluates has; ``leading`` come before the tapes."""
-    made = argparse.ArgumentParser(prog=f"worker.py {verb}", description=about)
+    made = verb_parser(verb)
     for name in leading:
         made.add_argument(name, help=f"one of: {EXPECTED}")
     made.add_argument("tapes", nargs="*", type=Path, help="tapes, or folders of their parts")

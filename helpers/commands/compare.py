@@ -29,6 +29,7 @@ from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, a
 from helpers.commands.shadow_reading import shadow_results
 from helpers.commands.spans import EXPECTED, parse_moment_ns
 from helpers.commands.terminal import write_out
+from helpers.commands.verbs import verb_parser
 from helpers.evaluation.bootstrap import LEVEL
 from helpers.evaluation.comparison import Duel, duel
 from helpers.evaluation.text import difference_text, interval_text, signed
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _compare_played(arguments: list[str]) -> int:
-    made = parser("compare", __doc__, ("ours", "theirs"))
+    made = parser("compare", ("ours", "theirs"))
     made.add_argument("--sql", action="store_true",
                       help="ask the database instead; options: compare A B --sql -h")  # fmt: skip
     _add_margin(made)
@@ -74,7 +75,7 @@ def _compare_played(arguments: list[str]) -> int:
 
 
 def _compare_sql(arguments: list[str]) -> int:
-    made = argparse.ArgumentParser(prog="worker.py compare A B --sql", description=__doc__)
+    made = verb_parser("compare", prog="worker.py compare A B --sql")
     made.add_argument("ours", metavar="A", help="a shadow's name, or champion")
     made.add_argument("theirs", metavar="B", help="a shadow's name, or champion")
     made.add_argument("--sql", action="store_true", required=True)

@@ -39,6 +39,7 @@ from helpers.settings import Settings
 from helpers.sizing import Limits, exit_intent, size
 from helpers.stages import FeatureFunction, Outlet
 from helpers.supervisor import SupervisorLimits
+from helpers.training.terms import Terms
 from strategies.base import Strategy, get_confidence_size
 from strategies.catalogue import build_strategy
 from strategies.feature_versions import feature_function, version_of
@@ -216,6 +217,15 @@ def sizing_limits(settings: Settings, holds_to_resolution: bool) -> Limits:
         maximum_position_age_seconds=settings.maximum_position_age_seconds,
         slippage_ticks=settings.slippage_ticks,
         hold_to_resolution=holds_to_resolution,
+    )
+
+
+def learning_terms(settings: Settings) -> Terms:
+    """Return what a policy that learns from a flow must know of how it trades."""
+    return Terms(
+        to_micros(settings.trade_size),
+        settings.entry_stop_seconds,
+        settings.reentry_cooldown_seconds,
     )
 
 

@@ -1,12 +1,17 @@
-"""`worker.py config`: the effective settings, secrets masked, and where each came from."""
+"""`worker.py config`: the effective settings, secrets masked, and where each came from.
+
+``--json`` prints a list, each with ``name``, ``value`` (as it would be written in .env, a secret
+as stars), ``source`` and ``allowed``. Keys are stable: some may be added, none goes.
+"""
 
 from __future__ import annotations
 
-import argparse
+import json
 import sys
 
 from pydantic import SecretStr
 
+from helpers.commands.verbs import verb_parser
 from helpers.settings import (
     EXIT_CONFIGURATION,
     Settings,
@@ -20,8 +25,9 @@ from helpers.settings_words import bounds_of
 
 def main(arguments: list[str]) -> int:
     """Print every setting; return 0, or 78 when one is wrong."""
-    parser = argparse.ArgumentParser(prog="worker.py config", description=__doc__)
-    parser.parse_args(arguments)
+    parser = verb_parser("config")
+    parser.add_argument("--json", action="store_true", help="one JSON document, stable keys")
+    options = parser.parse_args(arguments)
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -30,6 +36,12 @@ def main(arguments: list[str]) -> int:
         (name.upper(), shown(getattr(settings, name)), source_of(name), bounds_of(field))
         for name, field in Settings.model_fields.items()
     ]
+    if options.json:
+        keys = ("name", "value", "source", "allowed")
+        document = [dict(zip(keys, row, strict=True)) for row in rows]
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        warn_unknown_names()
+        return 0
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for name, value, source, bounds in rows:
         line = f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source:<{widths[2]}}  {bounds}"

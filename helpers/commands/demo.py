@@ -32,6 +32,7 @@ from helpers.commands.operator_control import POLL_SECONDS, resume_command
 from helpers.commands.operator_verbs import standing_lines
 from helpers.commands.run import supervise, with_journal
 from helpers.commands.trading_worker import Worker
+from helpers.commands.verbs import verb_parser
 from helpers.domain import HoldCause, Mode
 from helpers.live.reconcile import CASH_DUST_MICROS
 from helpers.settings import Settings, SettingsError, load_settings, source_of
@@ -86,7 +87,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="worker.py demo", description=__doc__)
+    parser = verb_parser("demo")
     parser.add_argument("--minutes", type=_minutes, default=20.0,
                         help="simulated minutes (default 20)")  # fmt: skip
     parser.add_argument("--speed", type=_speed, default=20.0, metavar="N|max",

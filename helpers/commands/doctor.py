@@ -27,6 +27,8 @@ from helpers.commands.database_row import database_row
 from helpers.commands.operator_control import resume_command
 from helpers.commands.operator_verbs import standing_lines
 from helpers.commands.preflight import Preflight
+from helpers.commands.terminal import wants_colour
+from helpers.commands.verbs import verb_parser
 from helpers.domain import Mode
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.venues import Venues
@@ -39,7 +41,7 @@ COLOURS: Final = {"ok": "\x1b[32m", "failed": "\x1b[31m", "skipped": "\x1b[2m"}
 
 def main(arguments: list[str]) -> int:
     """Examine and print; return 0, 69 when a line failed, 78 for wrong settings."""
-    parser = argparse.ArgumentParser(prog="worker.py doctor", description=__doc__)
+    parser = verb_parser("doctor")
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     parser.add_argument("--demo", action="store_true", help="look at simulated venues instead")
     parser.add_argument("--break", dest="broken", default="", metavar="LINE",
@@ -109,7 +111,7 @@ def _tell(rows: Sequence[CheckRow], *, as_json: bool) -> int:
         fields = [{name: getattr(row, name) for name in row.__struct_fields__} for row in rows]
         sys.stdout.write(json.dumps(fields, indent=2) + "\n")
     else:
-        sys.stdout.write(table(rows, colour=sys.stdout.isatty()))
+        sys.stdout.write(table(rows, colour=wants_colour(sys.stdout)))
     return EXIT_UNAVAILABLE if any(row.state == "failed" for row in rows) else 0
 
 

@@ -38,7 +38,7 @@ FLAT_LOOK_SECONDS: Final = 0.05
 
 def main(arguments: list[str]) -> int:
     """Flatten; see ``helpers.commands.operator_verbs`` for the exit codes."""
-    parser = parser_of(OperatorVerb.FLATTEN, __doc__)
+    parser = parser_of(OperatorVerb.FLATTEN)
     parser.add_argument("--yes-I-mean", dest="meant", default="", metavar="MODE",
                         help="the mode, instead of being asked for it")  # fmt: skip
     options = parser.parse_args(arguments)

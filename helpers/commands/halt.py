@@ -17,7 +17,7 @@ from helpers.domain import OperatorVerb
 
 def main(arguments: list[str]) -> int:
     """Halt; see ``helpers.commands.operator_verbs`` for the exit codes."""
-    parser = parser_of(OperatorVerb.HALT, __doc__)
+    parser = parser_of(OperatorVerb.HALT)
     parser.add_argument("reason", help="why, for the journal and for whoever resumes")
     options = parser.parse_args(arguments)
     if not options.reason.strip():

@@ -15,15 +15,14 @@ import msgspec
 
 from db.recovery import LeftBehind
 from helpers.board import Board
-from helpers.clob.account import AccountOutcome, AccountRequest, Operation
-from helpers.clob.account import run_account_operation as run_operation
 from helpers.clob.auth import ApiCredentials, RequestAuth
 from helpers.clob.eip712 import OrderSigner
 from helpers.clob.messages import RequestFailedError
 from helpers.clob.rest import ClobRest, new_order_client
 from helpers.clob_executor import ClobExecutor
 from helpers.clock import Clock
-from helpers.commands.arming import credentials_of, identity_of
+from helpers.commands.account_operations import AccountOperations
+from helpers.commands.arming import credentials_of
 from helpers.commands.composition import Flow, Outlets, Trading
 from helpers.commands.preflight_gate import hold_until_right
 from helpers.domain import (
@@ -68,9 +67,6 @@ CHECKPOINT_SECONDS: Final = 3_600.0
 """A start reads the journal from the last checkpoint on."""
 STOP_SECONDS: Final = 15.0
 """Longest wait for the last cancellation; platforms kill a minute after they asked."""
-CHILD_SECONDS: Final = 25.0
-"""Longest account operation while trading: a stop must not wait for it beyond the platform's kill.
-What comes of one that was cut short is seen at the venue."""
 RETRY_SECONDS: Final = 1.0
 LOG_IN_RETRY_SECONDS: Final = 5.0
 
@@ -122,8 +118,9 @@ class LiveSide:
             clock,
             lambda: rng.getrandbits(53),
         )
-        self._redeem = redeem or self._redeem_in_child
-        self._merge = merge or self._merge_in_child
+        self._operations = AccountOperations(settings, venues)
+        self._redeem = redeem or self._operations.redeem
+        self._merge = merge or self._operations.merge
         self._parser = PolymarketUserParser()
         self._outlets: Outlets | None = None
         self._reader: VenueReader | None = None
@@ -274,6 +271,7 @@ class LiveSide:
         """Cancel everything within ``STOP_SECONDS`` and compare the books a last time."""
         reader = self._reader
         assert reader is not None, "attach comes first"
+        self._operations.stop()
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 while not await self._cancel_all(reader):
@@ -373,19 +371,6 @@ class LiveSide:
     def _tell(self, at_ns: int, market: str, body: Body) -> None:
         assert self._outlets is not None, "attach comes first"
         self._outlets.write(at_ns, market, body)
-
-    # --- Account operations -----------------------------------------------------------------------
-
-    async def _redeem_in_child(self, condition_id: str) -> AccountOutcome:
-        return await self._in_child("redeem", condition_id)
-
-    async def _merge_in_child(self, condition_id: str) -> AccountOutcome:
-        return await self._in_child("merge", condition_id)
-
-    async def _in_child(self, operation: Operation, condition_id: str) -> AccountOutcome:
-        request = AccountRequest(identity_of(self._settings, self._venues), operation, condition_id)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, run_operation, request, CHILD_SECONDS)
 
     async def _find_market(self, slug: str) -> Market | None:
         client = new_client()

@@ -27,6 +27,7 @@ import msgspec
 from db.explain_text import clean
 from helpers.commands.config import report_settings_error
 from helpers.commands.terminal import aligned, write_out
+from helpers.commands.verbs import verb_parser
 from helpers.domain import Message
 from helpers.settings import Settings, SettingsError, load_settings
 from strategies.base import ModelError
@@ -79,10 +80,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="worker.py models", description=__doc__, formatter_class=layout
-    )
+    parser = verb_parser("models")
     verbs = parser.add_subparsers(dest="verb", required=True)
     document = argparse.ArgumentParser(add_help=False)
     document.add_argument("--json", action="store_true", help="one JSON document, stable keys")

@@ -18,11 +18,12 @@ from typing import Final
 import numpy as np
 
 from helpers.clock import Clock, monotonic_seconds
+from helpers.commands.composition import learning_terms
 from helpers.domain import NS_PER_SECOND, ModelChanged
 from helpers.logs import Tag, logger
 from helpers.settings import Settings
 from helpers.stages import Outlet
-from helpers.training.collector import Books, Collector, Experience, terms_of
+from helpers.training.collector import Books, Collector, Experience
 from helpers.training.keeping import REWARD, UPDATES
 from helpers.training.telling import log_update
 from helpers.training.trainer import Learned, Progress, Trainer, TrainingError
@@ -37,6 +38,7 @@ POLL_SECONDS: Final = 1.0
 """Between two looks whether there is enough to learn from."""
 SAVE_UPDATES: Final = 20
 """Updates between two saves: an hour or so of four markets, and as much is lost by a crash."""
+ACTING: Final = "parameters."
 NOTE: Final = "learned on paper by a worker with TRAIN=true"
 DATA: Final = "paper trading"
 
@@ -60,13 +62,15 @@ class OnlineLearning:
         self._expect: Expect | None = None
         self._learner_lock = threading.Lock()
         self._log = logger(Tag.RL)
-        self._collector = Collector(terms_of(settings))
+        self._collector = Collector(learning_terms(settings))
         model = load(settings.model_directory)
         try_model(model, str(settings.model_directory))
         self._begin(model)
         state = load_optimizer(settings.model_directory)
         if state is not None:
-            self._trainer.restore(state)
+            # Where the training stood that made it is not what acts here: the model is its mean.
+            own = {name: value for name, value in state.items() if not name.startswith(ACTING)}
+            self._trainer.restore(own)
         self.strategy = RLStrategy(
             model,
             np.random.default_rng(settings.random_seed),

@@ -33,6 +33,7 @@ from db.file_lease import is_held, lease_path
 from db.journal_format import JournalError
 from helpers.clock import Clock, pause_seconds, system_seconds
 from helpers.commands.config import report_settings_error
+from helpers.commands.verbs import verb_parser
 from helpers.domain import NS_PER_SECOND, Message, Mode, OperatorVerb
 from helpers.settings import SettingsError, load_settings
 
@@ -71,9 +72,9 @@ class Asked(Message, frozen=True):
     """Why it could not be written, or its answer not be read."""
 
 
-def parser_of(verb: OperatorVerb, description: str | None) -> argparse.ArgumentParser:
+def parser_of(verb: OperatorVerb) -> argparse.ArgumentParser:
     """Return a parser with the options all three have."""
-    parser = argparse.ArgumentParser(prog=f"worker.py {verb}", description=description)
+    parser = verb_parser(verb)
     every = "both" if verb is OperatorVerb.HALT else "the mode LIVE_ENABLED arms"
     parser.add_argument("--mode", choices=[mode.value for mode in MODES], default="",
                         help=f"whose worker (default: {every})")  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from helpers.clock import monotonic_seconds
+from helpers.clock import system_seconds
 
 BAR_WIDTH: Final = 30
 _CLEAR: Final = "\r\x1b[K"
@@ -20,7 +20,7 @@ class ProgressBar:
         self._unit = unit
         self._start = done
         self._shown = sys.stderr.isatty()
-        self._began = monotonic_seconds()
+        self._began = system_seconds()
 
     def __enter__(self) -> ProgressBar:
         """Draw it."""
@@ -43,7 +43,7 @@ class ProgressBar:
         if not self._shown:
             return
         filled = min(BAR_WIDTH, BAR_WIDTH * done // self._total)
-        spent, made = monotonic_seconds() - self._began, done - self._start
+        spent, made = system_seconds() - self._began, done - self._start
         left = f"{spent / made * max(0, self._total - done):,.0f} s left" if made else "..."
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
         sys.stderr.write(f"{_CLEAR}[{bar}] {done:,}/{self._total:,} {self._unit}, {left}")

@@ -21,6 +21,7 @@ from helpers.commands.run import (
     EXIT_UNAVAILABLE,
     new_event_loop,
 )
+from helpers.commands.verbs import verb_parser
 from helpers.domain import Connected, Market, Source
 from helpers.feeds.ingest import WorkerEvent, encode_worker_event
 from helpers.feeds.probe import NoFastMarket
@@ -40,7 +41,7 @@ class _Enough(Exception):  # noqa: N818
 
 def main(arguments: list[str]) -> int:
     """Record until stopped; see the README for exit codes."""
-    parser = argparse.ArgumentParser(prog="worker.py record", description=__doc__)
+    parser = verb_parser("record")
     parser.add_argument("--minutes", type=_minutes, default=0.0, help="end after so long; 0: never")
     options = parser.parse_args(arguments)
     try:

@@ -19,6 +19,7 @@ from helpers.commands.composition import Flow, build_flow, finish, run_started
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.evaluating import paper_trading
 from helpers.commands.shadows import Shadows
+from helpers.commands.verbs import verb_parser
 from helpers.domain import NS_PER_SECOND, Mode, ShadowWindow, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, SettingsError, load_settings
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="worker.py replay", description=__doc__)
+    parser = verb_parser("replay")
     parser.add_argument("tape", type=Path, help="a .jsonl.gz tape, or a folder of its parts")
     parser.add_argument("--strategy", choices=STRATEGY_NAMES, help="default: STRATEGY")
     parser.add_argument("--speed", default="max", type=_speed, metavar="N|max",

@@ -17,6 +17,7 @@ from db.query_results import Scope, SessionSeen
 from helpers.clock import RealClock
 from helpers.commands.database_reading import EXIT_ANSWERED, EXIT_USAGE, add_book_options, answer
 from helpers.commands.spans import EXPECTED, parse_moment_ns
+from helpers.commands.verbs import verb_parser
 from helpers.web.figures import dollars, percent, win_part
 from helpers.web.page import render_report
 
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="worker.py report", description=__doc__)
+    parser = verb_parser("report")
     add_book_options(parser)
     parser.add_argument("--since", metavar="WHEN",
                         help=f"{EXPECTED}; counted back from the last row")  # fmt: skip

@@ -29,9 +29,7 @@ from helpers.domain import OperatorVerb, TradingState
 
 def main(arguments: list[str]) -> int:
     """Resume; see ``helpers.commands.operator_verbs`` for the exit codes."""
-    target = find_target(
-        OperatorVerb.RESUME, parser_of(OperatorVerb.RESUME, __doc__).parse_args(arguments)
-    )
+    target = find_target(OperatorVerb.RESUME, parser_of(OperatorVerb.RESUME).parse_args(arguments))
     if isinstance(target, int):
         return target
     (mode,) = target.modes

@@ -6,7 +6,6 @@ order: entries off, orders cancelled, journal and tape closed.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import sys
@@ -28,12 +27,15 @@ from helpers.commands.arming import NotArmedError, arm
 from helpers.commands.composition import TradingSide
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.failures import leaves
+from helpers.commands.first_model import provide_first_model
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
+from helpers.commands.long_lived import set_aside
 from helpers.commands.observers import observers_of
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.projecting import Projecting
 from helpers.commands.trading_worker import Worker
+from helpers.commands.verbs import verb_parser
 from helpers.domain import HoldCause, LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
@@ -62,7 +64,7 @@ ENDS: Final = {0: "stopped", EXIT_LOCKED: "lease lost"}
 
 def main(arguments: list[str]) -> int:
     """Run until stopped; see the README for exit codes."""
-    parser = argparse.ArgumentParser(prog="worker.py run", description=__doc__)
+    parser = verb_parser("run")
     parser.parse_args(arguments)
     try:
         settings = load_settings()
@@ -116,6 +118,10 @@ def run_worker(
     mode = Mode.PAPER if signer is None else Mode.LIVE
     whose = PAPER_WALLET if signer is None else signer.wallet
     lease = lease_for(settings, mode, whose)
+    try:
+        provide_first_model(settings, clock.now_ns())
+    except ModelError as error:
+        return model_refused(error)
     return with_journal(settings, mode, clock.now_ns(), trade, lease=lease)
 
 
@@ -167,11 +173,17 @@ def with_journal(
         logger(Tag.SAFETY).error("another_worker", why=str(error))
         return EXIT_LOCKED
     except ModelError as error:
-        log.error("model_refused", why=str(error), mend="uv run worker.py models rollback")
-        return EXIT_UNREADABLE
+        return model_refused(error)
     except (LeaseError, JournalError, TapeError, LedgerError) as error:
         log.error("journal_unusable", why=str(error))
         return EXIT_INTERNAL
+
+
+def model_refused(error: ModelError) -> int:
+    """Say that no model can be used, and return the exit code."""
+    mend = "uv run worker.py models rollback"
+    logger(Tag.HEALTH).error("model_refused", why=str(error), mend=mend)
+    return EXIT_UNREADABLE
 
 
 def _hold_the_next_start(control: ControlLog, why: str) -> None:
@@ -188,7 +200,7 @@ def supervise(
     """Run a worker's tasks to their end on a new loop, close it, and return the exit code."""
     log = logger(Tag.HEALTH)
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
+        with set_aside(), asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(running)
     except* (NoFastMarket, VenueRefused) as group:
         for error in leaves(group):

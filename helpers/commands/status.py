@@ -11,6 +11,7 @@ are stable: some may be added, none goes.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
@@ -23,10 +24,11 @@ from db.explain_text import clean
 from db.journal_reading import last_moment_ns
 from db.queries import Connection, find_shadow_windows, read_status, scope_of
 from db.query_results import Book, HoldSeen, SessionSeen, StatusRead
-from helpers.clock import RealClock
+from helpers.clock import RealClock, pause_seconds
 from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer, folder_of
 from helpers.commands.shadow_reading import shadow_duels
-from helpers.commands.terminal import write_out
+from helpers.commands.terminal import CLEAR, write_out
+from helpers.commands.verbs import verb_parser
 from helpers.domain import MICROS, NS_PER_SECOND, Message, TradingState
 from helpers.evaluation.comparison import Duel
 from helpers.evaluation.text import difference_text, interval_text, signed
@@ -34,6 +36,9 @@ from helpers.settings import load_settings
 from helpers.web.figures import dollars, duration, moment, percent, price, shares, win_part
 
 RULES_SHOWN: Final = 6
+WATCH_SECONDS: Final = 2.0
+WATCH_SECONDS_MINIMUM: Final = 0.5
+WATCH_SECONDS_MAXIMUM: Final = 3600.0
 
 
 class StatusDocument(Message, frozen=True):
@@ -51,11 +56,13 @@ class StatusDocument(Message, frozen=True):
 
 def main(arguments: list[str]) -> int:
     """Print the status; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="worker.py status", description="Say what the latest run is and does."
-    )
+    parser = verb_parser("status")
     add_book_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document, stable keys")
+    parser.add_argument("--watch", metavar="SECONDS", nargs="?", type=_seconds,
+                        const=WATCH_SECONDS, default=0.0,
+                        help="again and again, every so many seconds (default: "
+                        "%(const)g), until ctrl-C")  # fmt: skip
     options = parser.parse_args(arguments)
 
     async def question(connection: Connection, latest: SessionSeen) -> int:
@@ -78,7 +85,26 @@ def main(arguments: list[str]) -> int:
         write_out(text)
         return EXIT_ANSWERED
 
-    return answer("status", options, question)
+    if not options.watch:
+        return answer("status", options, question)
+    try:
+        while True:
+            if sys.stdout.isatty():
+                sys.stdout.write(CLEAR)
+            if (code := answer("status", options, question)) != EXIT_ANSWERED:
+                return code
+            pause_seconds(options.watch)
+    except KeyboardInterrupt:
+        return EXIT_ANSWERED
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not WATCH_SECONDS_MINIMUM <= seconds <= WATCH_SECONDS_MAXIMUM:
+        raise argparse.ArgumentTypeError(
+            f"was {text}, expected {WATCH_SECONDS_MINIMUM:g} to {WATCH_SECONDS_MAXIMUM:g}"
+        )
+    return seconds
 
 
 def with_halts_on_disk(read: StatusRead, root: Path) -> StatusRead:

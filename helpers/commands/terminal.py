@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final, TextIO
+
+from helpers.settings import no_colour
+
+CLEAR: Final = "\x1b[2J\x1b[H"
+"""Empties the terminal and goes to its first line."""
 
 
 def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: frozenset[int]) -> str:
@@ -19,6 +25,11 @@ def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: frozen
         + "\n"
         for line in lines
     )
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Say whether whoever reads a stream sees colours: a terminal, and no NO_COLOR."""
+    return stream.isatty() and not no_colour()
 
 
 def write_out(text: str) -> None:

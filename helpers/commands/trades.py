@@ -20,6 +20,7 @@ from db.query_results import Book, SessionSeen, Totals, Trip
 from helpers.commands.database_reading import EXIT_ANSWERED, EXIT_USAGE, add_book_options, answer
 from helpers.commands.spans import EXPECTED, parse_moment_ns
 from helpers.commands.terminal import aligned, write_out
+from helpers.commands.verbs import verb_parser
 from helpers.domain import Message
 from helpers.web.figures import dollars, duration, moment, percent, price, shares, win_part
 
@@ -39,7 +40,7 @@ class TradesDocument(Message, frozen=True):
 
 def main(arguments: list[str]) -> int:
     """Print round trips; return the exit code."""
-    parser = argparse.ArgumentParser(prog="worker.py trades", description="Show round trips.")
+    parser = verb_parser("trades")
     add_book_options(parser)
     parser.add_argument("--since", metavar="WHEN",
                         help=f"{EXPECTED}; counted back from the last row")  # fmt: skip

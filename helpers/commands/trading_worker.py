@@ -97,8 +97,7 @@ class Worker:
         """Build the flow; without a side it trades on paper, from ``PAPER_CASH`` on.
 
         ``allow_cold`` lets entries before the windows are filled (tests). Without ``guards``
-        nothing watches over the run: no watchdog, no lease, no signal. ``operator_poll_seconds`` is
-        on the loop's time: a demo slower than real time looks earlier. ``observers`` show the run.
+        nothing watches over the run. ``operator_poll_seconds`` is on the loop's time.
         """
         self._guards = guards
         self._side = side or PaperSide(settings, clock, None)
@@ -138,8 +137,7 @@ class Worker:
         self._beat = LoopBeat()
         self._build_id = ""
         self._stop = asyncio.Event()
-        self._why = ""
-        self._lease_lost = ""
+        self._why = self._lease_lost = ""
 
     async def run(self) -> None:
         """Trade until told to stop; raises a group of what made a task fail.

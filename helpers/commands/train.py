@@ -22,6 +22,7 @@ from helpers.clock import RealClock, monotonic_seconds
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.progress_bar import ProgressBar
 from helpers.commands.terminal import write_out
+from helpers.commands.verbs import verb_parser
 from helpers.domain import FEATURE_NAMES_OF, FEATURE_VERSION, NS_PER_SECOND, Message
 from helpers.logs import Tag, logger
 from helpers.settings import Settings, SettingsError, load_settings
@@ -202,11 +203,7 @@ class Training:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    made = argparse.ArgumentParser(
-        prog="worker.py train",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = verb_parser("train")
     made.add_argument("tapes", nargs="*", type=Path,
                       help="tapes to learn from (default: simulated markets)")  # fmt: skip
     made.add_argument("--steps", type=int, default=STEPS_DEFAULT, metavar="N",

@@ -39,6 +39,7 @@ from helpers.commands.database_reading import (
 )
 from helpers.commands.spans import EXPECTED
 from helpers.commands.terminal import write_out
+from helpers.commands.verbs import verb_parser
 from helpers.commands.why_database import explain_latest
 from helpers.commands.why_journal import (
     Answer,
@@ -60,9 +61,7 @@ EXIT_DAMAGED: Final = 70
 
 def main(arguments: list[str]) -> int:
     """Answer; return 0, 2, 70, or 78 for wrong settings (they say where everything is)."""
-    parser = argparse.ArgumentParser(
-        prog="worker.py why", description="Say what was traded and refused, and why."
-    )
+    parser = verb_parser("why")
     add_arguments(parser)
     return run(parser.parse_args(arguments))
 

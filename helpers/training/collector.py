@@ -14,13 +14,11 @@ from helpers.domain import (
     NS_PER_SECOND,
     Body,
     MarketState,
-    Message,
     ResolutionSeen,
     RoundTrip,
     Snapshot,
-    to_micros,
 )
-from helpers.settings import Settings
+from helpers.training.terms import Terms
 from strategies.per_market import PerMarket
 from strategies.rollout import Choice, Rollouts, Trajectory, market_equity
 
@@ -51,26 +49,6 @@ class Experience(NamedTuple):
             self.trips + other.trips,
             self.wins + other.wins,
         )
-
-
-class Terms(Message, frozen=True):
-    """What the flow trades by, as far as choices depend on it."""
-
-    capital_micros: int
-    """Dollars that a reward of 1 stands for."""
-    entry_stop_seconds: float = 0.0
-    """No entry is allowed this close to the close."""
-    cooldown_seconds: float = 0.0
-    """No entry is allowed in a market this soon after a position closed."""
-
-
-def terms_of(settings: Settings) -> Terms:
-    """Return the terms that settings give a flow."""
-    return Terms(
-        to_micros(settings.trade_size),
-        settings.entry_stop_seconds,
-        settings.reentry_cooldown_seconds,
-    )
 
 
 class Collector:

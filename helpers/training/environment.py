@@ -11,7 +11,8 @@ from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
-from helpers.training.collector import Books, Collector, Experience, Terms
+from helpers.training.collector import Books, Collector, Experience
+from helpers.training.terms import Terms
 from strategies.base import Strategy
 from strategies.models import Model
 from strategies.rl_mlx import RLStrategy

@@ -51,13 +51,13 @@ def fresh_model(seed: int, feature_version: str) -> Model:
 
 
 def write_checkpoint(trainer: Trainer, origin: Origin, folder: Path, at_ns: int, today: str) -> str:
-    """Save a training where it stands, its optimizer with it; return the model's id.
+    """Save the mean of a training's parameters, and where it stands; return the model's id.
 
     What was there is kept in ``checkpoints``. Raises ``OSError`` and ``ModelError``.
     """
     progress = trainer.progress
     model = build_model(
-        trainer.networks(),
+        trainer.average_networks(),
         trainer.shape,
         trainer.statistics(),
         created=today,

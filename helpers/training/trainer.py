@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from helpers.domain import Message
 from helpers.training.collector import Experience
+from strategies.averaging import Average
 from strategies.batch import build_batch
 from strategies.models import Model, ModelStatistics
-from strategies.networks import ActorCritic, FloatArray
+from strategies.networks import ActorCritic, FloatArray, build_networks
 from strategies.ppo import Learner, OptimizerState, UpdateReport
 from strategies.ppo_settings import PpoSettings
 from strategies.reward_scale import RewardScale
@@ -55,33 +56,42 @@ class Learned(Message, frozen=True):
 
 
 class Trainer:
-    """Owner of a learner, its reward scale and its progress."""
+    """Owner of a learner, its reward scale, its progress, and the mean of what it was."""
 
     def __init__(
         self, model: Model, settings: PpoSettings, seed: int, progress: Progress | None = None
     ) -> None:
-        """Begin from a model; its statistics are gone on with where they are of a training."""
+        """Begin from a model; its statistics are gone on with where they are of a training.
+
+        A model of a training is the mean of its parameters; those themselves are in its optimizer's
+        state, which ``restore`` goes on from.
+        """
         self.settings = settings
         self.shape = model.manifest.architecture
         self.progress = progress or Progress()
         self._learner = Learner(model.manifest.architecture, model.networks, settings, seed)
         self._scale = RewardScale(settings, model.statistics)
+        self._average = Average(self._learner.parameters(), self.progress.updates)
         self._refused = 0
 
     def parameters(self) -> Mapping[str, FloatArray]:
-        """Return copies of the present parameters by their dotted names."""
+        """Return copies of the present parameters by their dotted names: what gathers acts by."""
         return self._learner.parameters()
 
     def networks(self) -> ActorCritic:
         """Return new networks with the present parameters."""
         return self._learner.networks()
 
+    def average_networks(self) -> ActorCritic:
+        """Return new networks with the mean of the parameters, which is what a training leaves."""
+        return build_networks(self.shape, self._average.parameters())
+
     def statistics(self) -> ModelStatistics:
         """Return the scale's statistics, as a model's file keeps them."""
         return self._scale.statistics()
 
     def state(self) -> OptimizerState:
-        """Return the optimizer's state."""
+        """Return the optimizer's state, the present parameters with it."""
         return self._learner.state()
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -98,6 +108,8 @@ class Trainer:
         self._scale.observe(trajectories)
         report = self._learner.update(build_batch(trajectories, self._scale, self.settings))
         self._refused = self._refused + 1 if report.problem else 0
+        if not report.problem:
+            self._average.add(self._learner.parameters())
         if self._refused > REFUSALS_MAXIMUM:
             raise TrainingError(
                 f"{self._refused} updates in a row were refused, the last because "

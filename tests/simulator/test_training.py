@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from helpers.clock import SimulatedClock
+from helpers.commands.composition import learning_terms
 from helpers.commands.evaluating import quiet_logs
 from helpers.domain import FUSION_VERSION, MICROS, NS_PER_SECOND
 from helpers.settings import Settings
-from helpers.training.collector import Books, Collector, Experience, terms_of
+from helpers.training.collector import Books, Collector, Experience
 from helpers.training.environment import ACTORS, Run, TrainingEnvironment
 from helpers.training.keeping import fresh_model
 from simulator.training import Ground, make_environment, make_run_maker
@@ -56,7 +57,7 @@ def test_rewards_sum_to_the_net_profit_of_the_ledger() -> None:
         return run
 
     environment = TrainingEnvironment(
-        MODEL, (1,), make_run, terms=terms_of(GROUND.settings), learn_interval_seconds=2.0
+        MODEL, (1,), make_run, terms=learning_terms(GROUND.settings), learn_interval_seconds=2.0
     )
     gathered = Experience()
     while len(ledgers) < 3:

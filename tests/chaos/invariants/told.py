@@ -126,8 +126,7 @@ def unknown_kinds_are_counted(run: Evidence, _fold: Fold) -> Iterator[str]:
     struck = run.served.schedule.counts[FaultKind.STRANGE]
     counted = 0
     for life in run.lives:
-        rows = list(life.worker._ingest.skipped_rows())
-        names = [(str(row[-2]), int(row[-1])) for row in rows]
+        names = list(life.worker._intake.skipped())
         if life.live is not None:
             names += list(life.live._parser.skipped.rows())
         counted += sum(count for name, count in names if "unknown" in name)
