@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "helpers" / "web" / "dashboard"
-FILES = sorted(FOLDER.iterdir())
+FILES = sorted(path for path in FOLDER.iterdir() if not path.is_symlink())
+"""Ours; the chart library is a link to its one copy."""
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 MARKUP_FROM_TEXT = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|"
@@ -33,6 +34,8 @@ def test_nothing_is_inline() -> None:
     asked = re.findall(r"(?:src|href)=\"([^\"#]+)\"", page)
     assert asked
     assert all(address.startswith("/static/") for address in asked)
+    files = {address.removeprefix("/static/") for address in asked}
+    assert files <= {path.name for path in FOLDER.iterdir() if path.is_file()}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
