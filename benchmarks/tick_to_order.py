@@ -215,6 +215,7 @@ class Bench:
     async def begin(self) -> None:
         """Open the market."""
         await asyncio.sleep(0)
+        self.at_ns = self.clock.now_ns()  # answers carry the clock's time: ticks stay ahead of it
         self.flow.engine.on_event(
             FastSourceChosen(self.market.asset, Source.BINANCE_PUBLIC, self.at_ns)
         )

@@ -71,8 +71,8 @@ __all__ = [
     "save",
 ]
 
-SHIPPED_SEED: Final = 20_261_125
-SHIPPED_CREATED: Final = "2026-11-25"
+INITIAL_SEED: Final = 20_261_125
+INITIAL_CREATED: Final = "2026-11-25"
 UNTRAINED_NOTE: Final = "untrained: initialised weights; decisions are close to uniform"
 
 
@@ -180,11 +180,11 @@ def promote(model_id: str, directory: Path, backups: Path, at_ns: int) -> ModelM
 def _main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m strategies.registry")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    init = verbs.add_parser("init", help="write the untrained model that the worker ships with")
+    init = verbs.add_parser("init", help="write an untrained model")
     init.add_argument("directory", type=Path)
     init.add_argument("--backups", type=Path, default=Path("backups/models"))
-    init.add_argument("--seed", type=int, default=SHIPPED_SEED)
-    init.add_argument("--created", default=SHIPPED_CREATED, help="ISO date for the manifest")
+    init.add_argument("--seed", type=int, default=INITIAL_SEED)
+    init.add_argument("--created", default=INITIAL_CREATED, help="ISO date for the manifest")
     options = parser.parse_args(arguments)
     model = initial_model(options.seed, options.created)
     manifest = save(model, options.directory, options.backups, RealClock().now_ns())

@@ -68,10 +68,10 @@ def test_children_end_with_an_owner_that_fails_and_with_no_other() -> None:
     others.join(PATIENCE_SECONDS)
 
 
-def interrupted(words: Sequence[str], ready: Path | None, folder: Path) -> tuple[int, str]:
-    """Run a verb, press ctrl-C once there is a file (or it works), return its code and words."""
+def started(words: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    """Start a verb, in a group of its own."""
     environment = {**os.environ, "ASSETS": "BTC", "LEARN_INTERVAL_SECONDS": "0.5"}
-    verb = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, str(ROOT / "worker.py"), *words],
         cwd=folder,
         env=environment,
@@ -80,6 +80,10 @@ def interrupted(words: Sequence[str], ready: Path | None, folder: Path) -> tuple
         text=True,
         start_new_session=True,
     )
+
+
+def wait_for_children(verb: subprocess.Popen[str], ready: Path | None) -> None:
+    """Wait until a verb has written to a file, or else has processes that work."""
     until = monotonic_seconds() + PATIENCE_SECONDS
     while monotonic_seconds() < until and verb.poll() is None:
         pause_seconds(0.05)
@@ -87,6 +91,12 @@ def interrupted(words: Sequence[str], ready: Path | None, folder: Path) -> tuple
             break
         if ready is None and children_of(verb.pid):
             break
+
+
+def interrupted(words: Sequence[str], ready: Path | None, folder: Path) -> tuple[int, str]:
+    """Run a verb, press ctrl-C once there is a file (or it works), return its code and words."""
+    verb = started(words, folder)
+    wait_for_children(verb, ready)
     os.killpg(verb.pid, signal.SIGINT)
     said, _ = verb.communicate(timeout=PATIENCE_SECONDS)
     until = monotonic_seconds() + PATIENCE_SECONDS
@@ -130,3 +140,17 @@ def test_an_interrupted_backtest_ends_at_once(tmp_path: Path) -> None:
     code, said = interrupted(words, None, tmp_path)
     assert code == 130
     assert said.strip() == "worker.py: interrupted"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_backtest_says_that_it_lost_a_process(tmp_path: Path) -> None:
+    """A process that the system killed is one sentence, and the others are not left behind."""
+    words = ("backtest", "--simulated", "400", "--strategy", "hold", "--processes", "2")
+    verb = started(words, tmp_path)
+    wait_for_children(verb, None)
+    children = Path(f"/proc/{verb.pid}/task/{verb.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    said, _ = verb.communicate(timeout=PATIENCE_SECONDS)
+    assert verb.returncode == 70
+    assert "a process ended before it answered" in said
+    assert "Traceback" not in said

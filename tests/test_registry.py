@@ -27,6 +27,7 @@ from strategies.registry import (
     initial_model,
     list_models,
     load,
+    load_optimizer,
     promote,
     roll_back,
     save,
@@ -78,15 +79,28 @@ def test_saved_model_loads_as_it_was(home: Path) -> None:
     assert sorted(path.name for path in home.iterdir()) == sorted(FILES)
 
 
-def test_shipped_model_can_be_made_again(tmp_path: Path) -> None:
-    """`init` gives the committed files, byte for byte."""
-    arguments = ["init", str(tmp_path / "m"), "--backups", str(tmp_path / "b")]
-    assert registry._main(arguments) == 0
+def test_an_untrained_model_can_be_made_again(tmp_path: Path) -> None:
+    """`init` gives the same files, byte for byte."""
+    for home in ("a", "b"):
+        arguments = ["init", str(tmp_path / home), "--backups", str(tmp_path / "kept")]
+        assert registry._main(arguments) == 0
     for name in FILES:
-        assert (tmp_path / "m" / name).read_bytes() == (SHIPPED / name).read_bytes()
-    manifest = load(SHIPPED).manifest
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    manifest = load(tmp_path / "a").manifest
     assert manifest.trained_steps == 0
     assert manifest.note.startswith("untrained")
+
+
+def test_the_shipped_model_is_the_one_of_its_card() -> None:
+    """It verifies, can be gone on with, and models/README.md tells of this one."""
+    manifest = load(SHIPPED).manifest
+    card = (SHIPPED / "README.md").read_text()
+    assert f"`{manifest.model_id}`" in card
+    assert f"`{manifest.feature_version}`" in card
+    assert f"--seed {manifest.seed} --features {manifest.feature_version}`" in card
+    assert manifest.trained_steps >= 300_000
+    assert manifest.data in card
+    assert load_optimizer(SHIPPED) is not None
 
 
 def test_truncated_weights_are_refused(home: Path) -> None:

@@ -31,6 +31,7 @@ from helpers.commands.contenders import (
 from helpers.commands.evaluating import EvaluationSettings
 from helpers.commands.evaluation_tasks import (
     PROCESSES_MAXIMUM,
+    EvaluationLostError,
     Outcome,
     Task,
     default_processes,
@@ -53,6 +54,7 @@ from helpers.web.evaluation_page import render_evaluation
 from strategies.base import ModelError
 
 EXIT_USAGE: Final = 2
+EXIT_FAILED: Final = 70
 EXIT_UNREADABLE: Final = 66
 """sysexits' EX_NOINPUT: a tape or a model cannot be read, or no tape holds a whole window."""
 FOLDS_DEFAULT: Final = 3
@@ -63,7 +65,7 @@ SIMULATED_MAXIMUM: Final = 10_000
 
 
 def main(arguments: list[str]) -> int:
-    """Evaluate; return 0, 2 for usage, 66 for what cannot be read, 78 for wrong settings."""
+    """Evaluate; return 0, 2 usage, 66 what cannot be read, 70 a process lost, 78 settings."""
     options = parse(parser("backtest"), arguments)
     strategies = options.strategy or ""
     try:
@@ -81,6 +83,9 @@ def main(arguments: list[str]) -> int:
     except (TapeError, ModelError, ValueError) as error:
         sys.stderr.write(f"worker.py backtest: {error}\n")
         return EXIT_UNREADABLE
+    except EvaluationLostError as error:
+        sys.stderr.write(f"worker.py backtest: {error}\n")
+        return EXIT_FAILED
     tell(options, comparison, outcome)
     return 0
 

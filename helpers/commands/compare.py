@@ -16,6 +16,7 @@ import msgspec
 from db.queries import Connection, find_shadow_windows, scope_of
 from db.query_results import SessionSeen
 from helpers.commands.backtest import (
+    EXIT_FAILED,
     EXIT_UNREADABLE,
     EXIT_USAGE,
     evaluated,
@@ -26,6 +27,7 @@ from helpers.commands.backtest import (
 from helpers.commands.config import report_settings_error
 from helpers.commands.contenders import Contender, ContenderError, Style, parse_strategies
 from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer
+from helpers.commands.evaluation_tasks import EvaluationLostError
 from helpers.commands.shadow_reading import shadow_results
 from helpers.commands.spans import EXPECTED, parse_moment_ns
 from helpers.commands.terminal import write_out
@@ -71,6 +73,9 @@ def _compare_played(arguments: list[str]) -> int:
     except (TapeError, ModelError, ValueError) as error:
         sys.stderr.write(f"worker.py compare: {error}\n")
         return EXIT_UNREADABLE
+    except EvaluationLostError as error:
+        sys.stderr.write(f"worker.py compare: {error}\n")
+        return EXIT_FAILED
     return _answer(options, outcome.results, names[0], names[1])
 
 

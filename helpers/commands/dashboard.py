@@ -44,6 +44,7 @@ LOOK_SECONDS: Final = 0.1
 VIEW_SECONDS: Final = 0.5
 """Real time between two views, whoever and however many look."""
 ASSETS_FOLDER: Final = Path(__file__).resolve().parents[1] / "web" / "dashboard"
+CHARTS_FOLDER: Final = ASSETS_FOLDER.parent / "vendor" / "uplot"
 
 _encode = msgspec.json.encode
 
@@ -152,7 +153,7 @@ class Dashboard:
             access,
             Health(self._mode, self._pulse),
             asking(log, random.Random()),
-            read_assets(ASSETS_FOLDER),
+            read_assets(ASSETS_FOLDER, CHARTS_FOLDER),
             lambda client: serving.cut(client),
         )
         serving = Serving(site.app(), listener)

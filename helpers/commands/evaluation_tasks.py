@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,6 +21,10 @@ from helpers.evaluation.windows import Gathered, WindowResult
 from helpers.settings import Settings
 
 PROCESSES_MAXIMUM: Final = 64
+
+
+class EvaluationLostError(Exception):
+    """A process ended before it answered; the text says what to do."""
 
 
 class Task(NamedTuple):
@@ -55,7 +60,8 @@ def run_task(task: Task) -> tuple[Gathered, ...]:
 def run_tasks(tasks: Sequence[Task], processes: int) -> Outcome:
     """Run every task, at most ``processes`` at once; 1 runs them in this process.
 
-    Raises what the first task that failed raised; the others are given up.
+    Raises what the first task that failed raised, the others are given up, and
+    ``EvaluationLostError`` when a process ended before it answered.
     """
     if not 1 <= processes <= PROCESSES_MAXIMUM:
         raise ValueError(f"processes were {processes}, expected 1 to {PROCESSES_MAXIMUM}")
@@ -90,5 +96,11 @@ def _completed(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, tup
             futures: dict[Future[tuple[Gathered, ...]], int] = {
                 pool.submit(run_task, task): place for place, task in enumerate(tasks)
             }
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise EvaluationLostError(
+                "a process ended before it answered, killed or out of memory; try again with "
+                "fewer --processes"
+            ) from error

@@ -76,19 +76,20 @@ class Health(NamedTuple):
     pulse: Pulse
 
 
-def read_assets(folder: Path) -> Mapping[str, Asset]:
-    """Return the files of the page by their path under the folder; none when it is not there.
+def read_assets(*folders: Path) -> Mapping[str, Asset]:
+    """Return the files of the page by their paths under the folders; none where one is not there.
 
     Raises ``ValueError`` when they are too large to be kept in memory.
     """
     found = {
         path.relative_to(folder).as_posix(): Asset(path.read_bytes(), ASSET_TYPES[path.suffix])
+        for folder in folders
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in ASSET_TYPES
     }
     size = sum(len(asset.content) for asset in found.values())
     if size > ASSETS_BYTES_MAXIMUM:
-        raise ValueError(f"{folder} was {size} bytes, expected at most {ASSETS_BYTES_MAXIMUM}")
+        raise ValueError(f"the page was {size} bytes, expected at most {ASSETS_BYTES_MAXIMUM}")
     return found
 
 
