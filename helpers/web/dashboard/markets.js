@@ -135,7 +135,7 @@ const OUTCOMES = [
 const ORDINARY = { shape: "·", tone: "" };
 
 const showDecision = (parts, { decision }) => {
-  const outcome = decision ? text(decision.outcome_text) : DASH;
+  const outcome = decision ? words(decision.outcome_text) : DASH;
   const { shape, tone } = OUTCOMES.find(([start]) => outcome.startsWith(start))?.[1] ?? ORDINARY;
   setText(parts.action, decision ? text(decision.action).toUpperCase() : "");
   setText(parts.decided, decision ? timeOfDay(decision.at_ms) : "");
@@ -143,7 +143,9 @@ const showDecision = (parts, { decision }) => {
   setTone(parts.verdict, tone);
   // A rule is told by its name: one word.
   const reason = decision?.reason ?? "";
-  setText(parts.why, /^\w*$/.test(reason) ? reason.replaceAll("_", " ") : text(reason));
+  const why = /^\w*$/.test(reason) ? reason.replaceAll("_", " ") : text(reason);
+  setText(parts.why, why);
+  setAttribute(parts.decision, "title", decision ? `${outcome}\n${why}` : null);
 };
 
 const createCard = (template) => () => {
