@@ -19,8 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
-OF_THE_PAGE = {"docs/dashboard-1440.png"}
-"""Pictures that are taken by the browser's tests."""
 
 
 def settings_table() -> str:
@@ -94,7 +92,7 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
     local = [target for target in targets if "://" not in target]
     missing = [target for target in local if not (page.parent / target).exists()]
-    assert set(missing) <= OF_THE_PAGE
+    assert missing == []
 
 
 def test_the_readme_keeps_the_commands_of_a_first_visit() -> None:
