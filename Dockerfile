@@ -8,10 +8,11 @@ WORKDIR /app
 
 FROM base AS builder
 COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+ENV UV_CACHE_DIR=/var/cache/uv UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy \
+    UV_PYTHON_DOWNLOADS=never
 COPY requirements.txt ./
 # Wheels only: nothing is compiled, here or in the final image.
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv venv --python python3.11 .venv \
     && uv pip install --python .venv/bin/python --no-build --require-hashes -r requirements.txt
 

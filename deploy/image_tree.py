@@ -210,7 +210,7 @@ class Build:
         ours = {k: v for k, v in os.environ.items() if k.startswith(OF_THE_INSTALLER)}
         _command(
             *(*words, f"cd {self._folders[name]} && {step.text}"),
-            environment={"HOME": "/root", "PATH": PATH, **ours, **self._environments[name]},
+            environment={"HOME": "/", "PATH": PATH, **ours, **self._environments[name]},
             line=step.line,
         )
         for place in places:
