@@ -23,7 +23,7 @@ from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.progress_bar import ProgressBar
 from helpers.commands.terminal import write_out
 from helpers.commands.verbs import verb_parser
-from helpers.domain import FEATURE_NAMES_OF, FEATURE_VERSION, NS_PER_SECOND, Message
+from helpers.domain import FEATURE_NAMES_OF, FUSION_VERSION, NS_PER_SECOND, Message
 from helpers.logs import Tag, logger
 from helpers.settings import Settings, SettingsError, load_settings
 from helpers.tape import TapeError, TapeFaults, read_tape
@@ -210,7 +210,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                       help="choices to learn from (default: %(default)s)")  # fmt: skip
     made.add_argument("--seed", type=int, default=1, metavar="S",
                       help="of weights, markets and sampling (default: %(default)s)")  # fmt: skip
-    made.add_argument("--features", choices=sorted(FEATURE_NAMES_OF), default=FEATURE_VERSION,
+    made.add_argument("--features", choices=sorted(FEATURE_NAMES_OF), default=FUSION_VERSION,
                       help="what the policy sees (default: %(default)s)")  # fmt: skip
     made.add_argument("--from", dest="start", type=Path, metavar="MODEL",
                       help="folder of a model to begin from (default: fresh weights)")  # fmt: skip
