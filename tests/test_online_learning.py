@@ -148,6 +148,7 @@ def test_a_model_somebody_else_put_in_place_is_learned_from(run: Run) -> None:
     """A rollback is not undone by the next update: its children are the other model's."""
     run.learn(1)
     other = initial_model(9, DAY)
+    save(other, run.home, run.backups, 2)
     run.learning.strategy.adopt(other)
     run.learning.adopt(other)
     run.changes.clear()
@@ -155,6 +156,33 @@ def test_a_model_somebody_else_put_in_place_is_learned_from(run: Run) -> None:
     assert run.changes[0].replaces == other.manifest.model_id
     run.learning.close()
     assert load(run.home).manifest.parent == other.manifest.model_id
+
+
+def test_an_operators_model_is_not_overwritten(run: Run, stream: io.StringIO) -> None:
+    """One that was promoted a moment ago, and that the run has not noticed yet."""
+    run.learn(1)
+    promoted = save(initial_model(9, DAY), run.home, run.backups, 2).model_id
+    run.learning.close()
+    assert load(run.home).manifest.model_id == promoted
+    assert "is not overwritten" in stream.getvalue()
+
+
+def test_an_error_of_ours_ends_the_learning_and_nothing_else(run: Run, stream: io.StringIO) -> None:
+    """The last model decides on, by its likeliest action."""
+
+    def broken(_changed: ModelChanged, _model: Model) -> None:
+        raise RuntimeError("a defect")
+
+    run.learning.attach(Ledger(Mode.PAPER, 10**9), lambda: "", broken, run.expected.append)
+    run.decide(600)
+    asyncio.run(asyncio.wait_for(run.learning.run(), 60))
+    (ended,) = (
+        line
+        for line in map(json.loads, stream.getvalue().splitlines())
+        if line["event"] == "learning_ended"
+    )
+    assert "a defect" in ended["why"]
+    assert run.learning.strategy.model_id == run.first
 
 
 def test_nothing_is_learned_while_entries_are_held(run: Run) -> None:

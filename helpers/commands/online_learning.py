@@ -28,6 +28,7 @@ from helpers.training.keeping import REWARD, UPDATES
 from helpers.training.telling import log_update
 from helpers.training.trainer import Learned, Progress, Trainer, TrainingError
 from strategies.base import ModelError
+from strategies.model_files import read_files
 from strategies.models import FRESH_STATISTICS, Model, ModelManifest, build_model
 from strategies.ppo_settings import PpoSettings
 from strategies.registry import load, load_optimizer, save
@@ -109,8 +110,10 @@ class OnlineLearning:
             try:
                 await self._update(self._collector.take())
             except TrainingError as error:
-                self._log.error("learning_ended", why=str(error), model=self.strategy.model_id)
-                self.strategy.choose_greedily()
+                self._end(str(error), None)
+                return
+            except Exception as error:  # noqa: BLE001  # the boundary of learning: trading goes on
+                self._end(f"failed: {type(error).__name__}: {error}", error)
                 return
             if self._unsaved_updates >= SAVE_UPDATES:
                 await self._save()
@@ -123,6 +126,11 @@ class OnlineLearning:
             self._write(self._trainer)
         except (OSError, ModelError) as error:
             self._log.error("model_not_saved", why=str(error), updates_lost=self._unsaved_updates)
+
+    def _end(self, why: str, error: Exception | None) -> None:
+        """Learn no more: the last model that was kept decides on, by its likeliest action."""
+        self._log.error("learning_ended", why=why, model=self.strategy.model_id, exc_info=error)
+        self.strategy.choose_greedily()
 
     async def _update(self, experience: Experience) -> None:
         trainer, began = self._trainer, monotonic_seconds()
@@ -158,19 +166,31 @@ class OnlineLearning:
         self._unsaved_updates = 0
 
     def _write(self, trainer: Trainer) -> str:
-        """Save a model with its optimizer and return its id; blocks, and may be in a thread."""
+        """Save a model with its optimizer and return its id; blocks, and may be in a thread.
+
+        Raises ``ModelError`` where another model lies than this run knows of: an operator's, which
+        is about to be noticed.
+        """
         settings = self._settings
         # A run that was cancelled in an update waits here for its end, a fifth of a second.
         with self._learner_lock:
             model, optimizer = self._model(trainer), trainer.state()
+        found = read_files(settings.model_directory).manifest.model_id
+        if found != self._on_disk:
+            raise ModelError(
+                f"{settings.model_directory} holds {found}, expected {self._on_disk}: somebody has "
+                "put it there, and it is not overwritten"
+            )
         assert self._expect is not None, "attach comes before the run"
         self._expect(model.manifest.model_id)
         places = settings.model_directory, settings.model_backup_directory
-        return save(model, *places, self._clock.now_ns(), optimizer).model_id
+        self._on_disk = save(model, *places, self._clock.now_ns(), optimizer).model_id
+        return self._on_disk
 
     def _begin(self, model: Model) -> None:
         """Learn from here on from this model, with a fresh optimizer."""
         self._parent: ModelManifest = model.manifest
+        self._on_disk = model.manifest.model_id
         if not model.manifest.optimizer_sha256:
             # Nobody went on learning from it here: its rewards may be in other units (Phase 5).
             model = model._replace(statistics=FRESH_STATISTICS)
