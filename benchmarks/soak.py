@@ -24,7 +24,7 @@ import msgspec
 from benchmarks.soak_census import can_be_read
 from benchmarks.soak_report import PhaseReport, bars_of, text_of
 from benchmarks.soak_run import Phase, full_phase, run_phase, thin_phase
-from helpers.commands.children import ended_with_the_owner
+from helpers.commands.children import ended_with_the_owner, leave_with_the_owner
 from strategies.catalogue import STRATEGY_NAMES
 
 DAYS_MAXIMUM: Final = 366.0
@@ -59,7 +59,8 @@ def _run(phase: Phase, seed: int, strategy: str) -> PhaseReport:
         folder = Path(name)
         folder.chmod(0o711)
         context = multiprocessing.get_context("spawn")
-        with ended_with_the_owner(), ProcessPoolExecutor(1, mp_context=context) as pool:
+        pool_of = ProcessPoolExecutor(1, mp_context=context, initializer=leave_with_the_owner)
+        with ended_with_the_owner(), pool_of as pool:
             return pool.submit(run_phase, phase, seed, folder, strategy).result()
 
 

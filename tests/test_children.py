@@ -99,11 +99,16 @@ def interrupted(words: Sequence[str], ready: Path | None, folder: Path) -> tuple
     wait_for_children(verb, ready)
     os.killpg(verb.pid, signal.SIGINT)
     said, _ = verb.communicate(timeout=PATIENCE_SECONDS)
+    wait_until_gone(verb.pid)
+    return verb.returncode, said
+
+
+def wait_until_gone(group: int) -> None:
+    """Wait until there is no process of a group; whoever counts its resources ends last."""
     until = monotonic_seconds() + PATIENCE_SECONDS
-    while alive(verb.pid):  # whoever counts its resources ends after it
+    while alive(group):
         assert monotonic_seconds() < until, "a process of its group is left"
         pause_seconds(0.05)
-    return verb.returncode, said
 
 
 def alive(group: int) -> bool:
@@ -140,6 +145,17 @@ def test_an_interrupted_backtest_ends_at_once(tmp_path: Path) -> None:
     code, said = interrupted(words, None, tmp_path)
     assert code == 130
     assert said.strip() == "worker.py: interrupted"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_nothing_is_left_of_a_backtest_that_is_killed(tmp_path: Path) -> None:
+    """A ``timeout`` or the system's own killer asks nobody: its processes see it for themselves."""
+    words = ("backtest", "--simulated", "400", "--strategy", "hold", "--processes", "2")
+    verb = started(words, tmp_path)
+    wait_for_children(verb, None)
+    os.kill(verb.pid, signal.SIGKILL)
+    verb.communicate(timeout=PATIENCE_SECONDS)
+    wait_until_gone(verb.pid)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -1,4 +1,4 @@
-"""Processes that work for a verb: ctrl-C is its owner's to hear, who ends them.
+"""Processes that work for a verb: ctrl-C is its owner's to hear, and they end with it.
 
 A terminal sends the signal to every process in front of it. A child that heard it, too, would write
 where it was interrupted all over the owner's last words. Must not: start a process itself.
@@ -7,10 +7,16 @@ where it was interrupted all over the owner's last words. Must not: start a proc
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from typing import Final
+
+EXIT_ORPHANED: Final = 1
+"""Of a child whose owner is gone: nobody asks any more."""
 
 
 @contextmanager
@@ -46,3 +52,19 @@ def ended_with_the_owner() -> Generator[None]:
         for child in set(multiprocessing.active_children()) - others:
             child.kill()
         raise
+
+
+def leave_with_the_owner() -> None:
+    """End this process when its owner is gone, however it went; what a pool's processes do first.
+
+    A pool's process keeps both ends of the pipe it is told its work by, so the end of an owner that
+    was killed never reaches it: it would finish its work, and wait for more for ever.
+    """
+    threading.Thread(target=_await_owner, name="owner", daemon=True).start()
+
+
+def _await_owner() -> None:
+    owner = multiprocessing.parent_process()
+    if owner is not None:
+        owner.join()
+        os._exit(EXIT_ORPHANED)  # at once, in the middle of whatever nobody wants

@@ -13,7 +13,11 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from helpers.commands.children import deaf_to_interrupts, ended_with_the_owner
+from helpers.commands.children import (
+    deaf_to_interrupts,
+    ended_with_the_owner,
+    leave_with_the_owner,
+)
 from helpers.commands.contenders import Contender
 from helpers.commands.evaluating import EvaluationSettings, evaluate_tape
 from helpers.commands.progress_bar import ProgressBar
@@ -103,7 +107,8 @@ def _in_processes(
 ) -> Iterator[tuple[int, tuple[Gathered, ...]]]:
     # Spawned, not forked: a fork would take MLX's threads over in the middle of something.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool, ended_with_the_owner():
+    pool_of = ProcessPoolExecutor(processes, mp_context=context, initializer=leave_with_the_owner)
+    with pool_of as pool, ended_with_the_owner():
         with deaf_to_interrupts():
             futures: dict[Future[tuple[Gathered, ...]], int] = {
                 pool.submit(run_task, task): place for place, task in enumerate(tasks)

@@ -54,6 +54,7 @@ from helpers.server.view import (
 )
 from helpers.settings import WINDOW_SECONDS, Settings
 from helpers.stages import FeatureFunction, Outlet
+from strategies.base import LearnedStrategy, Strategy
 
 STATES: Final = {
     TradingState.ACTIVE: "trading",
@@ -223,9 +224,9 @@ def _market(flow: Flow, memory: Memory, state: MarketState, now_ns: int) -> Mark
         up=_quote(snapshot.up, passed),
         down=_quote(snapshot.down, passed),
         probabilities=_probabilities(decision),
-        value=known(decision.value) if decision is not None else None,
+        value=_value(flow.strategy, decision),
         forecast_up=_forecast(decision),
-        features=state.features,
+        features=() if state.invalid else state.features,
         cold=tuple(names[index] for index in state.cold),
         invalid=state.invalid,
         history_depth=note.history_depth if note is not None else None,
@@ -249,6 +250,12 @@ def _quote(book: BookView, passed_seconds: float) -> QuoteView:
 
 def _probabilities(decision: Decision | None) -> ProbabilitiesView | None:
     return ProbabilitiesView(*decision.probabilities) if decision is not None else None
+
+
+def _value(strategy: Strategy, decision: Decision | None) -> float | None:
+    if decision is None or not isinstance(strategy, LearnedStrategy):
+        return None  # baselines have no critic, and say 0
+    return known(decision.value)
 
 
 def _forecast(decision: Decision | None) -> float | None:
@@ -311,7 +318,6 @@ def _learner(models: ModelSide, memory: Memory) -> LearnerView | None:
         explained_variance=known(report.explained_variance) if kept else None,
         buffer_win_rate=known(report.win_rate),
         trade_win_rate=learned.wins / learned.trips if learned.trips else None,
-        seconds=None,
         problem=report.problem,
         at_ms=milliseconds(memory.learned_ns) if memory.learned_ns else None,
     )

@@ -128,9 +128,10 @@ class MarketView(Message, frozen=True):
     down: QuoteView
     probabilities: ProbabilitiesView | None
     value: float | None
+    """``None`` of a strategy without a critic."""
     forecast_up: float | None
     features: tuple[float, ...]
-    """In the order of ``View.feature_names``; empty before the first decision."""
+    """In the order of ``View.feature_names``; empty where none could be computed."""
     cold: tuple[str, ...]
     invalid: str
     history_depth: int | None
@@ -184,8 +185,6 @@ class LearnerView(Message, frozen=True):
     explained_variance: float | None
     buffer_win_rate: float | None
     trade_win_rate: float | None
-    seconds: float | None
-    """How long it took; ``None`` where nobody measured it."""
     problem: str
     """Why it was refused; empty when its weights decide."""
     at_ms: int | None

@@ -46,8 +46,8 @@ export const featurePanel = (parts) => {
     setAttribute(parts.featuresTold, "data-tone", tone || null);
     setAttribute(parts.featuresTold, "title", market.cold.length ? market.cold.join(", ") : null);
     const cold = new Set(market.cold);
-    // Of a state that is invalid nothing was computed.
-    const values = market.invalid ? [] : market.features;
+    // Of a state that is invalid nothing was computed, and there are none.
+    const values = market.features;
     list.show(
       names.map((name, at) => [name, { name, value: values[at] ?? null, cold: cold.has(name) }]),
     );
