@@ -9,8 +9,10 @@ import asyncio
 import socket
 from typing import Any, Final
 
+import h11
 import uvicorn
 from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 CONNECTIONS_MAXIMUM: Final = 64
 """Connections and requests at once; more are answered 503."""
@@ -19,6 +21,9 @@ SEND_BUFFER_BYTES: Final = 64 * 1024
 REQUEST_BYTES_MAXIMUM: Final = 16 * 1024
 """Of a request's head."""
 KEEP_ALIVE_SECONDS: Final = 30
+REQUEST_SECONDS: Final = 10.0
+"""From the connection, or a request's first byte, until the request is there as a whole. uvicorn
+waits for ever: 64 silent connections would keep the health checks out."""
 STOP_SECONDS: Final = 1.0
 BACKLOG: Final = 64
 
@@ -44,6 +49,38 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
+class PunctualProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, and whoever does not say what they want is cut."""
+
+    _due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._expect_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes, and wait for the rest of a request that is not whole."""
+        super().data_received(data)
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._expect_nothing()
+        elif self._due is None:
+            self._expect_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def _expect_request(self) -> None:
+        self._due = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+    def _expect_nothing(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+
 class Serving:
     """One application on one listening socket."""
 
@@ -51,7 +88,7 @@ class Serving:
         self._listener = listener
         config = Config(
             app,
-            http="h11",
+            http=PunctualProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -29,7 +29,7 @@ from helpers.commands.dashboard import Dashboard
 from helpers.commands.guards import Guards
 from helpers.commands.observers import observers_of
 from helpers.commands.trading_worker import Worker
-from helpers.domain import Mode, RunStarted
+from helpers.domain import NS_PER_SECOND, Mode, RunStarted
 from helpers.feeds.ingest import Ingest
 from helpers.server.serving import listen
 from helpers.server.view import History, View
@@ -63,8 +63,10 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def watched_worker() -> AsyncGenerator[tuple[Worker, httpx.AsyncClient]]:
-    """Run a worker over some minutes of synthetic frames, then let it be looked at."""
+async def watched_worker(
+    silent_seconds: int = 0,
+) -> AsyncGenerator[tuple[Worker, httpx.AsyncClient]]:
+    """Run a worker over some minutes of frames, and some seconds of none; then it is looked at."""
     start_ns = (OPENS - 80) * 1_000_000_000
     clock = SimulatedClock(start_ns)
     lines = logs.configure(clock=clock, json_lines=True, directory=None, quiet=True)
@@ -89,6 +91,8 @@ async def watched_worker() -> AsyncGenerator[tuple[Worker, httpx.AsyncClient]]:
             source = Ingest.source_of(source_text)
             assert source is not None
             worker.on_frame(source, raw.encode(), now_ns)
+        clock.advance_to(clock.now_ns() + silent_seconds * NS_PER_SECOND)
+        worker.move_time(clock.now_ns())
 
         async def hear() -> None:
             while True:
@@ -119,6 +123,7 @@ async def test_the_page_shows_what_the_worker_did() -> None:
         assert market.fast_price is not None
         assert market.up.bid is not None
         assert market.decision is not None
+        assert market.value is None, "a baseline has no critic"
         assert view.account.trades == worker._flow.ledger.report().trades
         assert view.account.equity == pytest.approx(1000 + view.account.day_pnl)
         assert {feed.source for feed in view.feeds} >= {"binance.public", "polymarket.market"}
@@ -136,6 +141,16 @@ async def test_the_page_shows_what_the_worker_did() -> None:
         assert samples["worker_decisions_total", "hold"] == decided["HOLD"]
         assert samples["worker_grid_steps_total",] == worker._engine.grid_steps
         assert TOKEN not in text
+
+
+async def test_what_could_not_be_computed_is_not_shown_as_zeros() -> None:
+    """After half a minute without a frame every book is too old to reckon with."""
+    async with watched_worker(silent_seconds=30) as (_, client):
+        view = msgspec.json.decode((await client.get("/view")).content, type=View)
+        market = view.markets[0]
+        assert market.invalid
+        assert market.features == ()
+        assert market.cold == ()
 
 
 async def test_halt_and_resume_go_through_the_control_log() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
 
+from helpers.server import serving
 from helpers.server.serving import SEND_BUFFER_BYTES, listen
+from tests.server.site import running
+
+WAIT_SECONDS_MAXIMUM = 30
 
 
 def test_a_port_that_is_taken_cannot_be_had() -> None:
@@ -34,3 +39,40 @@ def test_the_address_of_all_interfaces_answers_both_protocols() -> None:
         pytest.skip(f"this machine has no IPv6: {error}")
     with listener, socket.socket() as client:
         client.connect(("127.0.0.1", listener.getsockname()[1]))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET /livez HT",
+        b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET /live",
+    ],
+)
+async def test_who_does_not_say_what_they_want_is_cut(
+    said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing, half a head, half a body, or half of a second request."""
+    monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.1)
+    monkeypatch.setattr(serving, "KEEP_ALIVE_SECONDS", 0.1)
+    async with running() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(said)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS_MAXIMUM):
+                await reader.read()
+        except ConnectionResetError:
+            pass  # cut, with what it had sent unread
+        writer.close()
+
+
+async def test_who_listens_to_events_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request was whole; its answer takes for ever."""
+    monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.05)
+    async with running() as served, served.client.stream("GET", "/events") as stream:
+        lines = stream.aiter_lines()
+        await anext(lines)
+        await asyncio.sleep(0.2)
+        seen = [await anext(lines) for _ in range(500)]
+    assert any(line.startswith("data:") for line in seen[-10:])
