@@ -22,7 +22,7 @@ TAPE_SUFFIX: Final = ".jsonl.gz"
 PART_SUFFIX: Final = ".part"
 """Of a tape that is being written, or was when its writer was killed; it reads all the same."""
 READ_BYTES: Final = 256 * 1024
-"""Compressed bytes read at once: large enough to make the calls cheap."""
+"""Read at once: large enough to make the calls cheap."""
 BLOCK_BYTES: Final = 1024 * 1024
 """Decompressed bytes handed on at once; also bounds what a hostile archive can unfold to."""
 LINE_BYTES_LIMIT: Final = 16 * 1024 * 1024
@@ -58,6 +58,8 @@ class TapeFaults:
 
 
 _Decode = Callable[[bytes], list[TapeFrame]]
+_OnRead = Callable[[int], None]
+"""Told how many bytes of a file were read just now, as they lie on the disk."""
 _decode_tape_lines = msgspec.json.Decoder(TapeFrame).decode_lines
 
 
@@ -87,7 +89,9 @@ def written_parts(path: Path) -> list[Path]:
     return sorted(p for p in path.parent.iterdir() if name.fullmatch(p.name))
 
 
-def read_tape(path: Path, faults: TapeFaults | None = None) -> Iterator[TapeFrame]:
+def read_tape(
+    path: Path, faults: TapeFaults | None = None, on_read: _OnRead | None = None
+) -> Iterator[TapeFrame]:
     """Yield the frames of a tape in receive order; see ``tape_files`` for what ``path`` may be.
 
     A truncated or damaged gzip stream ends its file, a malformed or torn line is skipped, a frame
@@ -95,7 +99,7 @@ def read_tape(path: Path, faults: TapeFaults | None = None) -> Iterator[TapeFram
     ``TapeError`` for a file that cannot be read at all.
     """
     faults = TapeFaults() if faults is None else faults
-    return _in_order(tape_files(path), _decode_tape_lines, faults)
+    return _in_order(tape_files(path), _decode_tape_lines, faults, on_read)
 
 
 def read_hftbacktest(
@@ -119,10 +123,12 @@ def _hftbacktest_frame(line: bytes, source: Source) -> TapeFrame:
     return TapeFrame(received_ns=int(time_text), source_text=source.value, raw=raw.decode())
 
 
-def _in_order(files: list[Path], decode: _Decode, faults: TapeFaults) -> Iterator[TapeFrame]:
+def _in_order(
+    files: list[Path], decode: _Decode, faults: TapeFaults, on_read: _OnRead | None = None
+) -> Iterator[TapeFrame]:
     last_ns = 0
     for file in files:
-        for block in _whole_lines(_blocks(file, faults), faults):
+        for block in _whole_lines(_blocks(file, faults, on_read), faults):
             for frame in _decode_block(block, decode, faults):
                 if frame.received_ns >= last_ns:
                     last_ns = frame.received_ns
@@ -173,16 +179,22 @@ def _whole_lines(blocks: Iterator[bytes], faults: TapeFaults) -> Iterator[bytes]
         yield rest
 
 
-def _blocks(file: Path, faults: TapeFaults) -> Iterator[bytes]:
+def _blocks(file: Path, faults: TapeFaults, on_read: _OnRead | None) -> Iterator[bytes]:
+    def read() -> bytes:
+        found = stream.read(READ_BYTES)
+        if on_read is not None:
+            on_read(len(found))
+        return found
+
     try:
         with file.open("rb") as stream:
-            start = stream.read(READ_BYTES)
-            if not start.startswith(_GZIP_MAGIC):
-                while start:
-                    yield start
-                    start = stream.read(BLOCK_BYTES)
+            start = read()
+            if start.startswith(_GZIP_MAGIC):
+                yield from _unzip(start, read, faults)
                 return
-            yield from _unzip(start, lambda: stream.read(READ_BYTES), faults)
+            while start:
+                yield start
+                start = read()
     except OSError as error:
         raise TapeError(f"tape {file} cannot be read: {error}") from error
 

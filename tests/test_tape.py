@@ -140,6 +140,15 @@ def test_a_folder_reads_as_one_tape(tmp_path: Path) -> None:
         assert faults.truncated == 1
 
 
+def test_what_was_read_is_told_as_it_lies_on_the_disk(tmp_path: Path) -> None:
+    """Every byte of every file, zipped or plain: what a progress bar counts."""
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines(300)))
+    (tmp_path / "b.jsonl").write_bytes(lines(300, first_ns=9_000))
+    told: list[int] = []
+    assert len(list(read_tape(tmp_path, on_read=told.append))) == 600
+    assert sum(told) == sum(path.stat().st_size for path in tmp_path.iterdir())
+
+
 def test_a_missing_tape_is_named(tmp_path: Path) -> None:
     """The error says what was looked for, and where."""
     for path in (tmp_path / "none.jsonl.gz", tmp_path / "no" / "such.jsonl", tmp_path):

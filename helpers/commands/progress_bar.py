@@ -14,17 +14,20 @@ _CLEAR: Final = "\r\x1b[K"
 class ProgressBar:
     """Owner of the last line of the terminal while something takes long."""
 
-    def __init__(self, total: int, unit: str, done: int = 0) -> None:
-        """Take how much there is to do, in what, and how much of it is done already."""
+    def __init__(self, total: int, unit: str, done: int = 0, *, shown: bool = True) -> None:
+        """Take how much there is to do, in what, and how much of it is done already.
+
+        One that is not ``shown`` draws nothing on a terminal either: other lines go there.
+        """
         self._total = max(total, 1)
         self._unit = unit
-        self._start = done
-        self._shown = sys.stderr.isatty()
+        self._start = self._done = done
+        self._shown = shown and sys.stderr.isatty()
         self._began = system_seconds()
 
     def __enter__(self) -> ProgressBar:
         """Draw it."""
-        self.show(self._start)
+        self.show(self._done)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,8 +41,13 @@ class ProgressBar:
             sys.stderr.write(_CLEAR)
             sys.stderr.flush()
 
+    def advance(self, made: int) -> None:
+        """Draw that so much more is done."""
+        self.show(self._done + made)
+
     def show(self, done: int) -> None:
         """Draw how much is done, and how long the rest will take at this pace."""
+        self._done = done
         if not self._shown:
             return
         filled = min(BAR_WIDTH, BAR_WIDTH * done // self._total)

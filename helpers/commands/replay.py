@@ -18,12 +18,13 @@ from helpers.commands.closing_table import closing_table, shadows_table
 from helpers.commands.composition import Flow, build_flow, finish, run_started
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.evaluating import paper_trading
+from helpers.commands.progress_bar import ProgressBar
 from helpers.commands.shadows import Shadows
 from helpers.commands.verbs import verb_parser
 from helpers.domain import NS_PER_SECOND, Mode, ShadowWindow, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, SettingsError, load_settings
-from helpers.tape import TapeError, TapeFaults, TapeFrame, read_tape
+from helpers.tape import TapeError, TapeFaults, TapeFrame, read_tape, tape_files
 from strategies.base import ModelError
 from strategies.catalogue import STRATEGY_NAMES
 
@@ -75,7 +76,9 @@ def _speed(text: str) -> float:
 
 def _replay(settings: Settings, options: argparse.Namespace) -> int:
     faults = TapeFaults()
-    frames = read_tape(options.tape, faults)
+    size = sum(path.stat().st_size for path in tape_files(options.tape))
+    bar = ProgressBar(size, "bytes of the tape", shown=options.quiet)
+    frames = _shown(read_tape(options.tape, faults, bar.advance), bar)
     first = next(frames, None)
     if first is None:
         raise TapeError(f"{options.tape} holds no frame")
@@ -92,6 +95,11 @@ def _replay(settings: Settings, options: argparse.Namespace) -> int:
         return _play_all(settings, options, clock, first, frames, faults)
     finally:
         lines.close()
+
+
+def _shown(frames: Iterator[TapeFrame], bar: ProgressBar) -> Iterator[TapeFrame]:
+    with bar:
+        yield from frames
 
 
 def _play_all(
