@@ -21,7 +21,7 @@ from helpers.domain import FEATURE_NAMES, FEATURE_VERSION
 from strategies.architecture import Architecture
 from strategies.base import ModelError
 from strategies.models import (
-    MEND,
+    MEND_MISSING,
     MODEL_ID_DIGITS,
     ModelManifest,
     check_digest,
@@ -72,6 +72,8 @@ def read_files(place: Path, *, locked: bool = True) -> ModelFiles:
     ``place`` is a directory with a model, or a weights file with its statistics beside it. A pair
     without a manifest, as Phase 5 left them, gets the one it deserves. Raises ``ModelError``.
     """
+    if not place.exists():
+        raise ModelError(f"{place}: was not there, expected a model; {MEND_MISSING}")
     directory, stem = (place, STEM) if place.is_dir() else (place.parent, place.stem)
     with _reading(directory) if locked else contextlib.nullcontext():
         weights = read_bytes(directory / f"{stem}.safetensors")
@@ -138,8 +140,7 @@ def read_bytes(path: Path, limit_bytes: int = MAXIMUM_FILE_BYTES) -> bytes:
             raw = file.read(limit_bytes + 1)
     except OSError as error:
         raise ModelError(
-            f"{path}: was unreadable ({error.strerror}), expected a model file; {MEND}, or begin "
-            "with `python -m strategies.registry init`"
+            f"{path}: was unreadable ({error.strerror}), expected a model file; {MEND_MISSING}"
         ) from error
     if len(raw) > limit_bytes:
         raise ModelError(f"{path}: was over {limit_bytes} bytes, expected a model file; remove it")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from strategies.networks import ActorCritic, FloatArray
 
 MEND: Final = "bring back the model before it with `uv run worker.py models rollback`"
+MEND_MISSING: Final = f"{MEND}, or begin with `uv run python -m strategies.registry init`"
 MODEL_ID_DIGITS: Final = 12
 """Hex digits of the weights' sha256 that name a model: 48 bits never collide among a user's few."""
 

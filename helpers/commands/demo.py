@@ -24,13 +24,14 @@ from helpers import logs
 from helpers.clob.eip712 import DEPOSIT_WALLET, OrderSigner
 from helpers.clob.wallets import derive_wallets
 from helpers.commands.config import report_settings_error, warn_unknown_names
+from helpers.commands.first_model import provide_first_model
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
 from helpers.commands.observed_run import Observer
 from helpers.commands.observers import observers_of
 from helpers.commands.operator_control import POLL_SECONDS, resume_command
 from helpers.commands.operator_verbs import standing_lines
-from helpers.commands.run import supervise, with_journal
+from helpers.commands.run import model_refused, supervise, with_journal
 from helpers.commands.trading_worker import Worker
 from helpers.commands.verbs import verb_parser
 from helpers.domain import HoldCause, Mode
@@ -43,6 +44,7 @@ from simulator.simulated_loop import LoopClock, SimulatedLoop
 from simulator.wallet_check import check_wallet
 from simulator.windows import WINDOW_SECONDS
 from simulator.world_settings import DEFAULT_START_NS, WALLET
+from strategies.base import ModelError
 from strategies.catalogue import STRATEGY_NAMES
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -175,7 +177,11 @@ def _demo(options: argparse.Namespace) -> int:
 
     try:
         limits = watch_limits(loop, options.speed)
+        if "rl" in (settings.strategy, *settings.shadow):
+            provide_first_model(settings, clock.now_ns())
         return with_journal(settings, mode, clock.now_ns(), trade, limits)
+    except ModelError as error:
+        return model_refused(error)
     finally:
         if not loop.is_closed():
             # The worker never ran: its venues still hold their ports.

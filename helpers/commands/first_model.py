@@ -1,4 +1,4 @@
-"""Gives a worker on an empty disk the model of its build: the first start on a new volume.
+"""Gives a worker on an empty disk the model of its build: the first start on a new volume, a demo.
 
 Only then: a folder that is missing beside earlier runs is a typo or a loss, and is refused like any
 other model that cannot be read.

@@ -18,6 +18,7 @@ from helpers.commands import demo, replay
 from helpers.domain import Approved, Decision, Fill, Mode, Refused, RunStarted, RunStopped
 from helpers.settings import Settings
 from simulator.simulated_loop import SimulatedLoop
+from strategies.registry import load
 
 ROOT = Path(__file__).resolve().parents[2]
 JOURNAL = Path("backups/journal/demo-paper")
@@ -55,6 +56,13 @@ def test_the_same_seed_gives_the_same_run() -> None:
 def test_another_seed_gives_another_run() -> None:
     """The seed is what decides."""
     assert told(run("--minutes", "0.3")) != told(run("--minutes", "0.3", "--seed", "8"))
+
+
+def test_a_learned_policy_can_be_tried_in_an_empty_folder() -> None:
+    """It begins with the model of the build, as a worker on an empty disk does."""
+    started = run("--minutes", "0.1", "--strategy", "rl")[0].body
+    assert isinstance(started, RunStarted)
+    assert started.model_id == load(Path("models")).manifest.model_id
 
 
 def test_the_worker_gets_through_a_rough_time(

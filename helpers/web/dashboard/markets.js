@@ -48,6 +48,7 @@ const showWindow = (parts, market, at) => {
   setText(parts.window, text(market.window));
   setText(parts.slug, text(market.slug));
   const remains = closes - at;
+  setHidden(parts.countdownWords, remains <= 0);
   setText(parts.countdown, remains > 0 ? duration(remains) : "closed");
   const passed = Math.min(1, Math.max(0, (at - opens) / (closes - opens)));
   setVariable(parts.windowBar, "--part", (isKnown(passed) ? passed : 0).toFixed(3));

@@ -24,7 +24,7 @@ export class Sparkline {
     const whole = closes - opens;
     const drawable = isKnown(price) && isKnown(strike) && whole > 0;
     setHidden(this.parts.spark, !drawable);
-    if (!drawable) return;
+    if (!drawable || at > closes) return;
     const newest = this.points.at(-1);
     const slot = Math.floor(((at - opens) / whole) * POINTS_MAXIMUM);
     if (newest?.slot === slot) newest.price = price;
