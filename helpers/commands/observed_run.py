@@ -224,7 +224,7 @@ def _market(flow: Flow, memory: Memory, state: MarketState, now_ns: int) -> Mark
         up=_quote(snapshot.up, passed),
         down=_quote(snapshot.down, passed),
         probabilities=_probabilities(decision),
-        value=_value(flow.strategy, decision),
+        value=_value(flow.strategy, state, decision),
         forecast_up=_forecast(decision),
         features=() if state.invalid else state.features,
         cold=tuple(names[index] for index in state.cold),
@@ -252,10 +252,10 @@ def _probabilities(decision: Decision | None) -> ProbabilitiesView | None:
     return ProbabilitiesView(*decision.probabilities) if decision is not None else None
 
 
-def _value(strategy: Strategy, decision: Decision | None) -> float | None:
-    if decision is None or not isinstance(strategy, LearnedStrategy):
-        return None  # baselines have no critic, and say 0
-    return known(decision.value)
+def _value(strategy: Strategy, state: MarketState, decision: Decision | None) -> float | None:
+    # A baseline has no critic, and of an invalid state none was asked: both say 0.
+    asked = isinstance(strategy, LearnedStrategy) and not state.invalid
+    return known(decision.value) if decision is not None and asked else None
 
 
 def _forecast(decision: Decision | None) -> float | None:

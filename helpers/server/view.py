@@ -128,7 +128,7 @@ class MarketView(Message, frozen=True):
     down: QuoteView
     probabilities: ProbabilitiesView | None
     value: float | None
-    """``None`` of a strategy without a critic."""
+    """What the critic says; ``None`` where there is none, or it was not asked."""
     forecast_up: float | None
     features: tuple[float, ...]
     """In the order of ``View.feature_names``; empty where none could be computed."""

@@ -196,7 +196,6 @@ export const learnerPanel = (root) => {
     setText(parts.explained, signed(learner.explained_variance, 3));
     setText(parts.bufferWins, percent(learner.buffer_win_rate));
     setText(parts.tradeWins, percent(learner.trade_win_rate));
-    setText(parts.seconds, age(learner.seconds));
   };
 };
 
