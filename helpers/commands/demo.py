@@ -183,11 +183,15 @@ def _demo(options: argparse.Namespace) -> int:
     except ModelError as error:
         return model_refused(error)
     finally:
-        if not loop.is_closed():
-            # The worker never ran: its venues still hold their ports.
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                runner.run(served.stop())
+        _free_the_ports(loop, served)
         lines.close()
+
+
+def _free_the_ports(loop: SimulatedLoop, served: ServedWorld) -> None:
+    if not loop.is_closed():
+        # The worker never ran: its venues still hold their ports.
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(served.stop())
 
 
 def _faults(options: argparse.Namespace) -> tuple[Fault, ...]:

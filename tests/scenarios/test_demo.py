@@ -139,8 +139,9 @@ def test_what_cannot_start_says_why(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A missing schedule and a missing model end the start with their exit codes."""
-    monkeypatch.setenv("MODEL_DIRECTORY", "no-models")
+    """A missing schedule and a folder without a model end the start with their exit codes."""
+    Path("no-model").mkdir()
+    monkeypatch.setenv("MODEL_DIRECTORY", "no-model")
     assert demo.main(["--minutes", "0.1", "--speed", "max", *options]) == code
     assert capsys.readouterr().err
 
