@@ -69,8 +69,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--days-full", type=_days, default=2.0, metavar="DAYS",
                         help="simulated days at the demo's rates (default 2); 0: none")  # fmt: skip
     parser.add_argument("--days-thin", type=_days, default=30.0, metavar="DAYS",
-                        help="simulated days of one asset with an update a second of each stream "
-                        "and a decision every five (default 30); 0: none")  # fmt: skip
+                        help="simulated days with an update a second of each stream and a "
+                        "decision every five (default 30); 0: none")  # fmt: skip
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--strategy", choices=STRATEGY_NAMES, default="rl")
     parser.add_argument("--json", action="store_true", help="everything that was seen, as JSON")

@@ -2,11 +2,10 @@
 
 Real HTTP and WebSocket traffic on loopback, journal, log files, alerts and the projector's process
 as in production; only time, prices and addresses are not. A full phase is what the demo serves. In
-a thin one one asset is traded, the world tells about one update a second of every stream and the
-policy is asked every five seconds, so that a month fits into two hours. The cadence is changed on
-the engine from outside, and is no setting: the 0.5 s grid is part of what a model has learned, and
-whoever could change it would trade with a policy that means something else. Must not: judge what it
-measures.
+a thin one the world tells about one update a second of every stream and the policy is asked every
+five seconds, so that a month fits into an afternoon. That is done to the engine from outside, and
+is no setting: the 0.5 s grid is part of what a model has learned, and whoever could change it would
+trade with a policy that means something else. Must not: judge what it measures.
 """
 
 from __future__ import annotations
@@ -74,7 +73,6 @@ class Phase(Message, frozen=True):
     name: str
     days: float
     world: ServedSettings = ServedSettings()
-    assets: str = "BTC,ETH,SOL,XRP"
     steps_per_decision: int = 1
     """Grid steps of 0.5 s from one decision on the grid to the next."""
     operator_poll_seconds: float = POLL_SECONDS
@@ -89,14 +87,7 @@ def full_phase(days: float) -> Phase:
 
 def thin_phase(days: float) -> Phase:
     """Return a phase on a thinned feed, with a decision every five seconds and at every move."""
-    return Phase(
-        "thin",
-        days,
-        THIN_WORLD,
-        assets="BTC",
-        steps_per_decision=10,
-        operator_poll_seconds=1.0,
-    )
+    return Phase("thin", days, THIN_WORLD, steps_per_decision=10, operator_poll_seconds=1.0)
 
 
 class SoakJournal(Journal):
@@ -172,12 +163,12 @@ class Witness:
             self.types = [*self.types[:1], count_types()]
 
 
-def soak_settings(folder: Path, strategy: str, assets: str) -> Settings:
+def soak_settings(folder: Path, strategy: str) -> Settings:
     """Return what trades for days without stopping: limits of the account are at their widest."""
     chosen: dict[str, Any] = {
         "strategy": strategy,
         "shadow": "",
-        "assets": assets,
+        "assets": "BTC,ETH,SOL,XRP",
         "windows": "15m",
         "live_enabled": False,
         "heartbeat_url": None,
@@ -254,7 +245,7 @@ class Done(NamedTuple):
 def _trade(phase: Phase, seed: int, folder: Path, strategy: str, witness: Witness) -> Done:
     loop = SimulatedLoop()
     clock = LoopClock(loop, DEFAULT_START_NS)
-    settings = soak_settings(folder, strategy, phase.assets)
+    settings = soak_settings(folder, strategy)
     served = ServedWorld(
         seed, clock, settings.assets, settings.window_seconds(), served=phase.world
     )

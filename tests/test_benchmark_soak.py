@@ -33,9 +33,7 @@ pytestmark = pytest.mark.skipif(not can_be_read(), reason="this system has no /p
 @pytest.fixture(scope="module")
 def report() -> Iterator[PhaseReport]:
     """Return a short soak of small files."""
-    phase = msgspec.structs.replace(
-        thin_phase(DAYS), assets="BTC,ETH,SOL,XRP", segment_bytes=SEGMENT_BYTES
-    )
+    phase = msgspec.structs.replace(thin_phase(DAYS), segment_bytes=SEGMENT_BYTES)
     with open_folder() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(logs, "FILE_BYTES_MAXIMUM", LOG_BYTES)
         patch.setattr(soak_report, "FILE_BYTES_MAXIMUM", LOG_BYTES)
