@@ -15,6 +15,7 @@ from db.control_state import ANSWERS_REMEMBERED_MAXIMUM
 from db.journal import BUFFER_BYTES, MARKET_CACHE_LIMIT
 from db.journal_sync import WAITERS_LIMIT
 from helpers.account import EXITS_REMEMBERED_MAXIMUM
+from helpers.board.books import FINEST_TICK_MICROS
 from helpers.board.market_list import MAXIMUM_MARKETS
 from helpers.board.strikes import MAXIMUM_REMEMBERED
 from helpers.commands.operator_control import UNSAVED_MAXIMUM
@@ -28,6 +29,8 @@ from helpers.discord_day import CURVE_POINTS_MAXIMUM
 from helpers.discord_lasting import STATES_MAXIMUM
 from helpers.discord_queue import QUEUE_MAXIMUM
 from helpers.discord_refusals import MARKETS_MAXIMUM, RULES_MAXIMUM
+from helpers.discord_words import EquityPoint
+from helpers.domain import MICROS
 from helpers.feeds.book_refetch import TOKENS_REMEMBERED
 from helpers.ledger import CLOSED_MARKETS_REMEMBERED
 from helpers.ledger_report import DAYS_KEPT, ROUND_TRIPS_KEPT
@@ -54,6 +57,7 @@ BOUNDS: Final[Mapping[str, int]] = {
     "BookRefetcher._asked_seconds": TOKENS_REMEMBERED,
     "ControlState._answers": ANSWERS_REMEMBERED_MAXIMUM,
     "Day._curve": CURVE_POINTS_MAXIMUM,
+    "Day._curve[]": len(EquityPoint._fields),
     "DiscordAlerts._rows": ROWS_MAXIMUM,
     "Journal._buffer": BUFFER_BYTES + MARGIN_BYTES,
     "Journal._markets": MARKET_CACHE_LIMIT,
@@ -64,6 +68,8 @@ BOUNDS: Final[Mapping[str, int]] = {
     "MarketList.by_condition": MAXIMUM_MARKETS,
     "MarketList.by_slug": MAXIMUM_MARKETS,
     "OperatorControl._unsaved": UNSAVED_MAXIMUM,
+    # Shared by all books of a tick; the finest appears with the first price near an end.
+    "OutcomeBook.grid": MICROS // FINEST_TICK_MICROS - 1,
     "PaperExecutor._flights": OPEN_ORDERS_MAXIMUM,
     "PaperExecutor._intents": INTENTS_REMEMBERED,
     "PaperExecutor._ticks": TICKS_REMEMBERED,
