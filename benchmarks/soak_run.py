@@ -36,7 +36,7 @@ from helpers import logs
 from helpers.clock import system_seconds
 from helpers.commands.demo import with_demo_wallet
 from helpers.commands.evaluating import LIFTED
-from helpers.commands.long_lived import set_aside
+from helpers.commands.long_lived import keep_large_pieces_apart, set_aside
 from helpers.commands.operator_control import POLL_SECONDS
 from helpers.commands.paper_side import PaperSide
 from helpers.commands.progress_bar import ProgressBar
@@ -267,6 +267,7 @@ def _trade(phase: Phase, seed: int, folder: Path, strategy: str, witness: Witnes
             projecting.start()
             worker = _worker(phase, settings, clock, served, journal, seed)
             witness.older = objects_of_ours()
+            keep_large_pieces_apart()
             with set_aside(), asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(_play(served, worker, witness, phase.days))
             worker.close("the soak is over")

@@ -30,7 +30,7 @@ from helpers.commands.failures import leaves
 from helpers.commands.first_model import provide_first_model
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
-from helpers.commands.long_lived import set_aside
+from helpers.commands.long_lived import keep_large_pieces_apart, set_aside
 from helpers.commands.observers import observers_of
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.projecting import Projecting
@@ -199,6 +199,7 @@ def supervise(
 ) -> int:
     """Run a worker's tasks to their end on a new loop, close it, and return the exit code."""
     log = logger(Tag.HEALTH)
+    keep_large_pieces_apart()
     try:
         with set_aside(), asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(running)

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from helpers.clock import Clock, monotonic_seconds
 from helpers.domain import Connected, Disconnected, Message
+from helpers.feeds.connection import SteadyConnection
 from helpers.feeds.link import Link
 from helpers.feeds.retry import (
     Backoff,
@@ -65,6 +66,7 @@ async def open_connection(
             ping_timeout=endpoint.ping_seconds or None,
             max_size=endpoint.maximum_frame_bytes,
             max_queue=QUEUE_FRAMES,
+            create_connection=SteadyConnection,
         )
     except InvalidStatus as refused:
         status = refused.response.status_code

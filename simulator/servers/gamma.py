@@ -32,7 +32,7 @@ PAGE_DEFAULT: Final = 20
 OFFSET_MAX: Final = 2_000
 UNPROCESSABLE: Final = 422
 TAGS: Final = ("up-or-down", "crypto")
-STRIKES_KEPT_MAX: Final = 4_096
+STRIKES_KEPT_MAX: Final = 256
 
 
 class Gamma:

@@ -29,7 +29,7 @@ from simulator.servers.surroundings import Surroundings
 PATH: Final = "/ws/market"
 ASSETS_MAX: Final = 500
 """Tokens of one connection; more are ignored without a word (reference C.7)."""
-FRAMES_KEPT_MAX: Final = 512
+FRAMES_KEPT_MAX: Final = 256
 """Markets whose frames are remembered before retired ones are forgotten."""
 SURFACE: Final = Surface.MARKET_SOCKET
 
