@@ -23,8 +23,9 @@ import msgspec
 
 from benchmarks.soak_census import can_be_read
 from benchmarks.soak_report import PhaseReport, bars_of, text_of
-from benchmarks.soak_run import Phase, full_phase, run_phase, thin_phase
+from benchmarks.soak_run import ASSETS, Phase, full_phase, run_phase, thin_phase
 from helpers.commands.children import ended_with_the_owner, leave_with_the_owner
+from helpers.domain import Asset
 from strategies.catalogue import STRATEGY_NAMES
 
 DAYS_MAXIMUM: Final = 366.0
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("benchmarks.soak: this system has no /proc/self/statm; use Linux\n")
         return EXIT_UNAVAILABLE
     asked = ((full_phase, options.days_full), (thin_phase, options.days_thin))
-    phases = [make(days) for make, days in asked if days]
+    phases = [make(days, options.assets) for make, days in asked if days]
     reports: list[PhaseReport] = []
     for phase in phases:
         report = _run(phase, options.seed, options.strategy)
@@ -71,10 +72,18 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--days-thin", type=_days, default=30.0, metavar="DAYS",
                         help="simulated days with an update a second of each stream and a "
                         "decision every five (default 30); 0: none")  # fmt: skip
+    parser.add_argument("--assets", type=_assets, default=ASSETS, metavar="LIST",
+                        help=f"traded assets, comma separated (default {ASSETS})")  # fmt: skip
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--strategy", choices=STRATEGY_NAMES, default="rl")
     parser.add_argument("--json", action="store_true", help="everything that was seen, as JSON")
     return parser.parse_args(arguments)
+
+
+def _assets(text: str) -> str:
+    if not set(text.split(",")) <= set(Asset):
+        raise argparse.ArgumentTypeError(f"were {text!r}, expected some of {', '.join(Asset)}")
+    return text
 
 
 def _days(text: str) -> float:

@@ -46,6 +46,7 @@ class PhaseReport(Message, frozen=True):
     days: float
     seed: int
     strategy: str
+    assets: str
     wall_seconds: float
     cpu_seconds: float
     """Of the process that has the worker and the venues, without the projector's."""
@@ -197,8 +198,8 @@ def text_of(report: PhaseReport) -> str:
     most = max(reading.resident_bytes for reading in report.readings)
     speed = report.days * 86_400 / report.wall_seconds
     lines = [
-        f"{report.phase}: {report.days:g} simulated days with {report.strategy}, "
-        f"seed {report.seed}",
+        f"{report.phase}: {report.days:g} simulated days of {report.assets} with "
+        f"{report.strategy}, seed {report.seed}",
         f"  {'speed':<28} {speed:,.0f} times real time, {report.wall_seconds:,.0f} s "
         f"({report.cpu_seconds:,.0f} s of a core)",
         f"  {'decisions':<28} {report.decisions:,}, "

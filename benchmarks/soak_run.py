@@ -50,6 +50,8 @@ from simulator.simulated_loop import LoopClock, SimulatedLoop
 from simulator.world_settings import DEFAULT_START_NS
 
 DAY_SECONDS: Final = 86_400.0
+ASSETS: Final = "BTC,ETH,SOL,XRP"
+"""As the settings have it unless told otherwise."""
 RETAIN_BYTES: Final = 512 * 1024 * 1024
 """Of the journal; less than a worker keeps, so that the oldest segments are removed here, too."""
 READINGS: Final = 480
@@ -73,6 +75,7 @@ class Phase(Message, frozen=True):
     name: str
     days: float
     world: ServedSettings = ServedSettings()
+    assets: str = ASSETS
     steps_per_decision: int = 1
     """Grid steps of 0.5 s from one decision on the grid to the next."""
     operator_poll_seconds: float = POLL_SECONDS
@@ -80,14 +83,14 @@ class Phase(Message, frozen=True):
     retain_bytes: int = RETAIN_BYTES
 
 
-def full_phase(days: float) -> Phase:
+def full_phase(days: float, assets: str = ASSETS) -> Phase:
     """Return a phase at the rates of the demo."""
-    return Phase("full", days)
+    return Phase("full", days, assets=assets)
 
 
-def thin_phase(days: float) -> Phase:
+def thin_phase(days: float, assets: str = ASSETS) -> Phase:
     """Return a phase on a thinned feed, with a decision every five seconds and at every move."""
-    return Phase("thin", days, THIN_WORLD, steps_per_decision=10, operator_poll_seconds=1.0)
+    return Phase("thin", days, THIN_WORLD, assets, steps_per_decision=10, operator_poll_seconds=1.0)
 
 
 class SoakJournal(Journal):
@@ -163,12 +166,12 @@ class Witness:
             self.types = [*self.types[:1], count_types()]
 
 
-def soak_settings(folder: Path, strategy: str) -> Settings:
+def soak_settings(folder: Path, strategy: str, assets: str) -> Settings:
     """Return what trades for days without stopping: limits of the account are at their widest."""
     chosen: dict[str, Any] = {
         "strategy": strategy,
         "shadow": "",
-        "assets": "BTC,ETH,SOL,XRP",
+        "assets": assets,
         "windows": "15m",
         "live_enabled": False,
         "heartbeat_url": None,
@@ -205,6 +208,7 @@ def run_phase(phase: Phase, seed: int, folder: Path, strategy: str = "rl") -> Ph
         days=phase.days,
         seed=seed,
         strategy=strategy,
+        assets=phase.assets,
         wall_seconds=done.wall_seconds,
         cpu_seconds=done.cpu_seconds,
         frames=done.frames,
@@ -245,7 +249,7 @@ class Done(NamedTuple):
 def _trade(phase: Phase, seed: int, folder: Path, strategy: str, witness: Witness) -> Done:
     loop = SimulatedLoop()
     clock = LoopClock(loop, DEFAULT_START_NS)
-    settings = soak_settings(folder, strategy)
+    settings = soak_settings(folder, strategy, phase.assets)
     served = ServedWorld(
         seed, clock, settings.assets, settings.window_seconds(), served=phase.world
     )

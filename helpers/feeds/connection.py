@@ -1,9 +1,9 @@
 """The library's connection, read into one buffer that it keeps; must not parse or judge.
 
-asyncio asks for 256 KiB of memory for each read of a few hundred bytes (twice under TLS). Measured
-on Linux: 15 us a read where the system maps and unmaps them each time, against 2.4 us into a buffer
-that is there; and where the allocator has learned to keep such pieces, they tore holes into its
-heap that a soak of two days saw as 17 MB a day (``benchmarks.soak``).
+asyncio asks for 256 KiB of memory for each read of a few hundred bytes (twice under TLS). Mapped
+and unmapped by the system each time, they cost a frame as much as everything else on its way from
+the socket to the reader (``benchmarks.socket_read``); kept by the allocator, they tear holes into
+its heap (``helpers.commands.long_lived``).
 """
 
 from __future__ import annotations
