@@ -1,8 +1,8 @@
 """A frame from the system's socket to the reader, against the library's own connection.
 
 Run ``uv run python -m benchmarks.socket_read``: one row for a quote and one for a book, exit code 1
-when one is over its budget. The server's write is in both, and the repeats are interleaved, so a busy
-machine slows both sides.
+when one is over its budget. The server's write is in both, and the repeats are interleaved, so a
+busy machine slows both sides.
 """
 
 from __future__ import annotations
