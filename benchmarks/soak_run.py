@@ -36,13 +36,14 @@ from helpers import logs
 from helpers.clock import system_seconds
 from helpers.commands.demo import with_demo_wallet
 from helpers.commands.evaluating import LIFTED
-from helpers.commands.long_lived import keep_large_pieces_apart, set_aside
+from helpers.commands.long_lived import set_aside
 from helpers.commands.operator_control import POLL_SECONDS
 from helpers.commands.paper_side import PaperSide
 from helpers.commands.progress_bar import ProgressBar
 from helpers.commands.projecting import Projecting
 from helpers.commands.trading_worker import Worker
 from helpers.domain import NS_PER_SECOND, Body, Market, Message, Mode
+from helpers.heap import keep_large_pieces_apart
 from helpers.settings import Settings, load_settings
 from simulator.demo_world import ServedSettings, ServedWorld
 from simulator.servers.discord import Posted

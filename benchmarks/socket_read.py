@@ -18,8 +18,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Frame, Opcode
 
-from helpers.commands.long_lived import keep_large_pieces_apart
 from helpers.feeds.connection import SteadyConnection
+from helpers.heap import keep_large_pieces_apart
 
 FRAMES: Final = 1_000
 REPEATS: Final = 15

@@ -28,6 +28,7 @@ from db.projector import JournalFolder, Projector, Step
 from db.retention import retire_batch
 from helpers.clock import RealClock, pause_seconds, system_seconds, wait_seconds
 from helpers.domain import NS_PER_SECOND, Message
+from helpers.heap import keep_large_pieces_apart
 
 EXIT_UNAVAILABLE: Final = 69
 EXIT_STUCK: Final = 70
@@ -234,6 +235,7 @@ async def _main(lines: BinaryIO, order: Order) -> int:
 def main() -> int:
     """Do what the first line of the input says."""
     os.nice(NICENESS)
+    keep_large_pieces_apart()
     lines = sys.stdin.buffer
     order = msgspec.json.decode(lines.readline(), type=Order)
     code = asyncio.run(_main(lines, order))

@@ -94,6 +94,7 @@ ALSO_ALLOWED = {
     "helpers.discord_wire": ("helpers.logs",),
     "helpers.watchdog": ("helpers.logs",),
     "helpers.outside_heartbeat": ("helpers.feeds.http", "helpers.logs", "helpers.watchdog"),
+    "db.projector_process": ("helpers.heap",),
     "db.file_lease": ("helpers.lease",),
     "db.postgres_lease": ("helpers.lease",),
     "db.migrate": ("helpers.settings",),  # it is a command, too

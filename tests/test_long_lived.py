@@ -1,17 +1,11 @@
-"""What a run begins with is set aside and comes back; its heap is not torn by large pieces."""
+"""What a run begins with is set aside from collections, and comes back when it is over."""
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import random
-import subprocess
-import sys
 from pathlib import Path
-from typing import Final
-
-import pytest
 
 from db.journal import Journal
 from helpers.clock import SimulatedClock
@@ -21,23 +15,6 @@ from helpers.commands.trading_worker import Worker
 from helpers.domain import Mode
 from helpers.settings import load_settings
 from helpers.venues import Venues
-
-MAPPED_AFTER_A_FREED_PIECE: Final = """
-import ctypes
-from helpers.commands.long_lived import keep_large_pieces_apart
-
-class Memory(ctypes.Structure):
-    # mallinfo2(3): the fourth is how many pieces are mapped on their own.
-    _fields_ = [(name, ctypes.c_size_t) for name in "abcdefghij"]
-
-look = ctypes.CDLL(None).mallinfo2
-look.restype = Memory
-{told}
-bytearray(1024 * 1024)
-before = look().d
-held = bytearray(256 * 1024)
-print(look().d - before)
-"""
 
 
 class Cycle:
@@ -83,16 +60,3 @@ def test_a_worker_runs_with_its_past_set_aside(tmp_path: Path) -> None:
         assert supervise(worker, look(), asyncio.new_event_loop) == 0
     assert seen[0] > 1_000
     assert gc.get_freeze_count() == 0
-
-
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc's allocator")
-def test_large_pieces_of_memory_are_mapped_on_their_own() -> None:
-    """Also after one of them was freed, from which glibc would learn to do otherwise."""
-    kept_apart, otherwise = (
-        int(subprocess.run(
-            [sys.executable, "-c", MAPPED_AFTER_A_FREED_PIECE.format(told=told)],
-            check=True, capture_output=True, text=True,
-        ).stdout)
-        for told in ("keep_large_pieces_apart()", "")
-    )  # fmt: skip
-    assert (kept_apart, otherwise) == (1, 0)

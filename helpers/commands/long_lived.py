@@ -1,38 +1,16 @@
-"""What weeks of a run need of memory: collections that are brief, and a heap that keeps its size.
+"""What a run begins with lives as long as it does: the collector looks only at what came after.
 
 A full collection stops the loop for as long as it looks at everything that ever was, modules and
 all: 39 ms with the demo's 83,000 objects, 4 ms with the 7,000 that the run itself has made. And as
 it comes only when a quarter as many are new, cycles of requests that failed, and of sockets that
-were closed, wait for hours. So what a run begins with, and needs to its end, is set aside.
-
-The heap is the C library's. glibc begins by mapping pieces of 128 KiB and more on their own, but
-learns from the first that is freed to take them from its heap, up to 32 MiB. Then asyncio's reads,
-256 KiB each and shrunk at once to what came, leave holes there that what lives longer settles in:
-half a day of the soak held 24 MB in a heap of 79 MB, and it grew by 17 MB a day. Must not: outlast
-the run with what is set aside, or cycles of what comes next would stay.
+were closed, wait for hours. Must not: outlast the run, or cycles of what comes next would stay.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Final
-
-LARGE_PIECE_BYTES: Final = 128 * 1024
-"""From here on a piece of memory is mapped on its own: what glibc begins with."""
-_M_MMAP_THRESHOLD: Final = -3
-"""Of ``malloc.h``; setting it also ends its adjustment (mallopt(3))."""
-
-
-def keep_large_pieces_apart() -> bool:
-    """Have large pieces of memory mapped on their own in this process from now on.
-
-    Return whether the C library can be told so; one other than glibc is left as it is.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and mallopt(_M_MMAP_THRESHOLD, LARGE_PIECE_BYTES) == 1
 
 
 @contextmanager

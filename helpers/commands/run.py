@@ -30,7 +30,7 @@ from helpers.commands.failures import leaves
 from helpers.commands.first_model import provide_first_model
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
-from helpers.commands.long_lived import keep_large_pieces_apart, set_aside
+from helpers.commands.long_lived import set_aside
 from helpers.commands.observers import observers_of
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
 from helpers.commands.projecting import Projecting
@@ -39,6 +39,7 @@ from helpers.commands.verbs import verb_parser
 from helpers.domain import HoldCause, LedgerError, Mode
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
+from helpers.heap import keep_large_pieces_apart
 from helpers.lease import (
     Lease,
     LeaseError,

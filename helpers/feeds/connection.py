@@ -3,7 +3,7 @@
 asyncio asks for 256 KiB of memory for each read of a few hundred bytes (twice under TLS). Mapped
 and unmapped by the system each time, they cost a frame as much as everything else on its way from
 the socket to the reader (``benchmarks.socket_read``); kept by the allocator, they tear holes into
-its heap (``helpers.commands.long_lived``).
+its heap (``helpers.heap``).
 """
 
 from __future__ import annotations
