@@ -20,7 +20,8 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 ROOMS: Final = ("helpers", "strategies", "db", "simulator")
-_STATM: Final = Path("/proc/self/statm")
+_PROCESSES: Final = Path("/proc")
+_SELF: Final = "self"
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 _CONTAINERS: Final = (dict, list, set, deque, bytearray, tuple, frozenset)
 
@@ -51,13 +52,24 @@ class Container(NamedTuple):
 
 def can_be_read() -> bool:
     """Return whether this system says how much memory a process has resident."""
-    return _STATM.exists()
+    return resident_bytes_of() is not None
+
+
+def resident_bytes_of(process_id: int | str = _SELF) -> int | None:
+    """Return how much memory a process has resident; ``None`` where that cannot be read."""
+    try:
+        pages = (_PROCESSES / str(process_id) / "statm").read_text().split()[1]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def read_vitals() -> Vitals:
     """Return the process as it is now; needs a running loop and ``can_be_read``."""
+    resident_bytes = resident_bytes_of()
+    assert resident_bytes is not None, "asked before"
     return Vitals(
-        int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
+        resident_bytes,
         sys.getallocatedblocks(),
         len(asyncio.all_tasks()),
         descriptors().total(),

@@ -30,13 +30,15 @@ TYPES_SHOWN: Final = 12
 
 
 class Reading(Message, frozen=True):
-    """A process after so many simulated days."""
+    """The process after so many simulated days, and the projector's beside it."""
 
     day: float
     resident_bytes: int
     blocks: int
     tasks: int
     descriptors: int
+    projector_bytes: int | None = None
+    """``None`` while there is none."""
 
 
 class PhaseReport(Message, frozen=True):
@@ -84,6 +86,13 @@ class PhaseReport(Message, frozen=True):
         return slope([r.day for r in found], [r.resident_bytes / MEGABYTE for r in found])
 
     @property
+    def projector_megabytes_a_day(self) -> float | None:
+        """Return the slope of the projector's resident memory; ``None`` when none was read."""
+        seen = [(r.day, r.projector_bytes) for r in self.judged_readings]
+        found = [(day, size / MEGABYTE) for day, size in seen if size is not None]
+        return slope([day for day, _ in found], [size for _, size in found]) if found else None
+
+    @property
     def blocks_a_day(self) -> float:
         """Return the slope of what Python itself has given out, in pieces."""
         found = self.judged_readings
@@ -106,16 +115,12 @@ def bars_of(report: PhaseReport) -> list[Bar]:
 
 
 def _memory_bars(report: PhaseReport) -> list[Bar]:
-    found, judged = report.megabytes_a_day, judge(report.peaks)
+    judged = judge(report.peaks)
     long_enough = report.days * (1.0 - WARM_UP_SHARE) >= JUDGED_DAYS_MINIMUM
     left = ", ".join(f"{kind} {count}" for kind, count in report.left_open.items())
     return [
-        Bar(
-            "resident memory",
-            f"{found:+.2f} MB a day",
-            f"at most {SLOPE_MAXIMUM:g}",
-            found <= SLOPE_MAXIMUM if long_enough else None,
-        ),
+        _slope_bar("resident memory", report.megabytes_a_day, long_enough=long_enough),
+        _slope_bar("projector's memory", report.projector_megabytes_a_day, long_enough=long_enough),
         Bar(
             "tasks at the end",
             f"{report.after.tasks} (before: {report.before.tasks})",
@@ -140,6 +145,12 @@ def _memory_bars(report: PhaseReport) -> list[Bar]:
             not judged.growing if long_enough else None,
         ),
     ]
+
+
+def _slope_bar(name: str, found: float | None, *, long_enough: bool) -> Bar:
+    text = "not read" if found is None else f"{found:+.2f} MB a day"
+    met = found is not None and found <= SLOPE_MAXIMUM
+    return Bar(name, text, f"at most {SLOPE_MAXIMUM:g}", met if long_enough else None)
 
 
 def _peak_bar(name: str, seen: list[tuple[float, int]], days: float) -> Bar:

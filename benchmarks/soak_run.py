@@ -15,7 +15,7 @@ import gc
 import os
 import random
 from collections import Counter
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +26,7 @@ from benchmarks.soak_census import (
     find_containers,
     objects_of_ours,
     read_vitals,
+    resident_bytes_of,
 )
 from benchmarks.soak_report import PhaseReport, Reading
 from benchmarks.soak_rows import check_rows
@@ -140,10 +141,14 @@ class Witness:
         """What a run begins with, which the collector does not tell of meanwhile."""
         self.edges: list[Reading] = []
         """Before anything was started, and when all had ended."""
+        self.projector: Callable[[], int | None] = lambda: None
+        """Returns the number of the projector's process."""
 
     def look(self) -> Reading:
-        """Return the process as it is now."""
-        return Reading(asyncio.get_running_loop().time() / DAY_SECONDS, *read_vitals())
+        """Return the processes as they are now."""
+        day, projector = asyncio.get_running_loop().time() / DAY_SECONDS, self.projector()
+        projector_bytes = None if projector is None else resident_bytes_of(projector)
+        return Reading(day, *read_vitals(), projector_bytes)
 
     async def watch(self, messages: MutableSequence[Posted]) -> None:
         """Look around until cancelled; what Discord was told is forgotten: it is not ours."""
@@ -270,6 +275,7 @@ def _trade(phase: Phase, seed: int, folder: Path, strategy: str, witness: Witnes
         # Left in this order: the journal is closed when the projector is told to drain.
         with Projecting(settings) as projecting, _open_journal(phase, settings, clock) as journal:
             projecting.start()
+            witness.projector = lambda: projecting.process_id
             worker = _worker(phase, settings, clock, served, journal, seed)
             witness.older = objects_of_ours()
             keep_large_pieces_apart()

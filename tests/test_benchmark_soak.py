@@ -48,7 +48,7 @@ def bar(report: PhaseReport, name: str) -> Bar:
 
 def test_a_short_soak_meets_every_bar_it_can_judge(report: PhaseReport) -> None:
     """Only what needs days is not judged."""
-    unjudged = {"resident memory", "containers that grow"}
+    unjudged = {"resident memory", "projector's memory", "containers that grow"}
     found = {bar.name: (bar.met, bar.found) for bar in bars_of(report)}
     assert {name: told for name, told in found.items() if told[0] is not True} == {
         name: (None, found[name][1]) for name in unjudged
@@ -61,6 +61,7 @@ def test_a_short_soak_trades_and_is_carried_over(report: PhaseReport) -> None:
     assert report.decisions > 500
     assert report.trades > 5
     assert report.alerts > 5
+    assert any(reading.projector_bytes for reading in report.readings)
     assert 0 < rows.retired < rows.written["decision"]
     assert {"market_seen", "approved", "fill", "resolution_seen", "run_stopped"} <= set(
         rows.written
@@ -85,6 +86,7 @@ def days_of(report: PhaseReport, megabytes_a_day: float, tasks_a_day: int = 0) -
             500_000,
             50 + tasks_a_day * hour // 24,
             50,
+            60_000_000 + round(megabytes_a_day * hour / 24 * 1_000_000) if hour else None,
         )
         for hour in range(49)
     )
@@ -96,11 +98,20 @@ def test_memory_that_grows_is_found(
     report: PhaseReport, megabytes_a_day: float, *, met: bool
 ) -> None:
     """A line through two days; a shorter run is not judged."""
-    found = bar(days_of(report, megabytes_a_day), "resident memory")
-    assert found.met is met
-    assert found.found == f"{megabytes_a_day:+.2f} MB a day"
-    short = msgspec.structs.replace(days_of(report, megabytes_a_day), days=0.5)
-    assert bar(short, "resident memory").met is None
+    for name in ("resident memory", "projector's memory"):
+        found = bar(days_of(report, megabytes_a_day), name)
+        assert found.met is met
+        assert found.found == f"{megabytes_a_day:+.2f} MB a day"
+        short = msgspec.structs.replace(days_of(report, megabytes_a_day), days=0.5)
+        assert bar(short, name).met is None
+
+
+def test_memory_that_was_not_read_is_not_flat(report: PhaseReport) -> None:
+    """What nobody looked at meets no bar."""
+    flat = days_of(report, 0.0)
+    blind = tuple(msgspec.structs.replace(one, projector_bytes=None) for one in flat.readings)
+    found = bar(msgspec.structs.replace(flat, readings=blind), "projector's memory")
+    assert (found.met, found.found) == (False, "not read")
 
 
 def test_tasks_and_descriptors_that_stay_are_found(report: PhaseReport) -> None:

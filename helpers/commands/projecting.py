@@ -81,6 +81,12 @@ class Projecting:
             self._process.kill()
             thread.join()
 
+    @property
+    def process_id(self) -> int | None:
+        """Return the system's number of the process that runs now."""
+        process = self._process
+        return None if process is None else process.pid
+
     # --- The thread ------------------------------------------------------------------------------
 
     def _keep(self) -> None:
