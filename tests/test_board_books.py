@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.board import Board
-from helpers.board.books import price_grid
+from helpers.board.books import GRIDS_KEPT, price_grid
 from helpers.domain import (
     NS_PER_SECOND,
     BestPrices,
@@ -263,6 +263,12 @@ def test_the_grid_holds_every_decimal_as_it_is_parsed(tick: int) -> None:
     assert len(grid) == 1_000_000 // tick - 1
     for micros in range(tick, 1_000_000, tick):
         assert grid[float(f"0.{micros:06d}")] == micros
+
+
+def test_ticks_nobody_knows_are_not_kept_for_ever() -> None:
+    """A venue may say anything; an unknown tick has an empty grid, and only the last few stay."""
+    assert all(price_grid(tick) == {} for tick in range(-100, 100))
+    assert price_grid.cache_info().currsize <= GRIDS_KEPT
 
 
 @pytest.mark.parametrize("tick", [0, -1, 7, 30_000])

@@ -6,7 +6,7 @@ Up and Down are separate books; neither is ever derived from the other (I27).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from helpers.board.anomalies import Anomalies
@@ -38,9 +38,11 @@ NO_ASK: Final = MICROS
 """An empty side's best price: as the venue says it, and never crossed."""
 FINEST_TICK_MICROS: Final = 100
 """The finest grid the venue has (0.0001); any other tick is an unknown fact, and nothing fits."""
+GRIDS_KEPT: Final = 16
+"""The venue has four ticks; what it may yet invent is not kept for ever."""
 
 
-@cache
+@lru_cache(GRIDS_KEPT)
 def price_grid(tick_micros: int) -> Mapping[float, int]:
     """Return every price of a grid, as the wire's decimal decodes, with its micros.
 
