@@ -26,6 +26,7 @@ from helpers.domain import Connected, Market, Source
 from helpers.feeds.ingest import WorkerEvent, encode_worker_event
 from helpers.feeds.probe import NoFastMarket
 from helpers.feeds.retry import VenueRefused
+from helpers.heap import keep_large_pieces_apart
 from helpers.logs import Log, Tag, logger
 from helpers.recorder import TapeError, TapeWriter
 from helpers.settings import Settings, SettingsError, load_settings
@@ -90,6 +91,7 @@ def supervise(
     """Run a recording to its end on a new loop, close it, and return the exit code."""
     log = logger(Tag.FEED)
     code = 0
+    keep_large_pieces_apart()
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(recording)
