@@ -6,6 +6,7 @@ phase: before that, windows of an hour and a day fill, and what is remembered co
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from benchmarks.soak_bounds import Peaks, judge
@@ -27,6 +28,7 @@ LINE_BYTES_MAXIMUM: Final = 64 * 1024
 ROW_BYTES_MAXIMUM: Final = 512 * 1024
 """Of a segment, over its size: a commit's rows."""
 TYPES_SHOWN: Final = 12
+RISES_SHOWN: Final = 5
 
 
 class Reading(Message, frozen=True):
@@ -226,8 +228,19 @@ def text_of(report: PhaseReport) -> str:
     for bar in bars_of(report):
         mark = {True: "ok", False: "NOT MET", None: "run too short to say"}[bar.met]
         lines.append(f"  {bar.name:<28} {bar.found}  [{bar.wanted}: {mark}]")
+    lines += [f"  {'memory rose':<28} {text}" for text in _rises(report)]
     lines += [f"  {'more objects of':<28} {name} {count:+,}" for name, count in _grown(report)]
     return "\n".join(lines) + "\n"
+
+
+def _rises(report: PhaseReport) -> list[str]:
+    """Return when memory rose most between two readings, where it was not flat."""
+    if report.megabytes_a_day <= SLOPE_MAXIMUM:
+        return []
+    pairs = pairwise(report.judged_readings)
+    rises = [(later.resident_bytes - earlier.resident_bytes, later.day) for earlier, later in pairs]
+    most = sorted(rises, reverse=True)[:RISES_SHOWN]
+    return [f"{size / MEGABYTE:+.1f} MB by day {day:.3f}" for size, day in most]
 
 
 def _grown(report: PhaseReport) -> list[tuple[str, int]]:

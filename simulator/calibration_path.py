@@ -74,7 +74,8 @@ def run_path(seed: int, minutes_run: int) -> PathRecord:
         if fair is not None and elapsed in FAIR_AT_SECONDS:
             fairs[-1].append(normal_cdf(fair.z_score(0)))
         if minute < FLOW_MINUTES:
-            messages += [(at_ns - START_NS) / NS_PER_SECOND for at_ns, _ in flow.minute(block, 0)]
+            moments = flow.minute(block, 0).at_ns - START_NS
+            messages += (moments / NS_PER_SECOND).tolist()
     average = np.array(averages)
     finals = average[MINUTES_IN_WINDOW::MINUTES_IN_WINDOW]
     strikes = average[:-1:MINUTES_IN_WINDOW][: finals.size]

@@ -8,7 +8,7 @@ kept. Every move of the mid is quoted, whatever the rate. Raise the rates for lo
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,36 @@ _SIZE_SD: Final = 1.3
 """Log-sd of displayed sizes and trade quantities."""
 
 
+class FlowMinute(NamedTuple):
+    """A minute's messages as columns [messages], in time order.
+
+    Actions are made of a part at a time: a busy minute has 10,000, as objects some megabytes.
+    """
+
+    asset: Asset
+    at_ns: np.typing.NDArray[np.int64]
+    is_quote: np.typing.NDArray[np.bool_]
+    bids: Array
+    asks: Array
+    quantities: Array
+    """Of the trade; a quarter of a quote's bid size."""
+    ask_sizes: Array
+    taker_buys: np.typing.NDArray[np.bool_]
+
+    def between(self, from_ns: int, until_ns: int) -> list[TimedAction]:
+        """Return what happens from one moment until before another."""
+        first, last = np.searchsorted(self.at_ns, (from_ns, until_ns)).tolist()
+        asset = self.asset
+        return [
+            (moment, FastQuote(asset, bid, quantity * 4, ask, ask_size))
+            if quoted
+            else (moment, FastTrade(asset, ask if buys else bid, quantity, buys))
+            for moment, quoted, bid, ask, quantity, ask_size, buys in zip(
+                *(column[first:last].tolist() for column in self[1:]), strict=True
+            )
+        ]
+
+
 class FastFlow:
     """Messages of one asset's perpetual; holds a stream and the excitement carried over."""
 
@@ -57,8 +87,8 @@ class FastFlow:
         self._tail: Array = np.zeros(length - 1)
         self._last_log: float | None = None
 
-    def minute(self, block: PriceBlock, row: int) -> list[TimedAction]:
-        """Return a minute's quotes and trades in time order."""
+    def minute(self, block: PriceBlock, row: int) -> FlowMinute:
+        """Return a minute's quotes and trades."""
         path = block.log_mid[row]
         moves = np.diff(path, prepend=path[0] if self._last_log is None else self._last_log)
         self._last_log = float(path[-1])
@@ -81,28 +111,24 @@ class FastFlow:
         quotes: np.typing.NDArray[np.int64],
         trades: np.typing.NDArray[np.int64],
         direction: Array,
-    ) -> list[TimedAction]:
+    ) -> FlowMinute:
         counts = quotes + trades
         steps = np.repeat(np.arange(BLOCK_STEPS), counts)
         total = steps.size
         within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-        at = start_ns + steps * STEP_NS + within * STEP_NS // np.maximum(counts[steps], 1)
+        at_ns = start_ns + steps * STEP_NS + within * STEP_NS // np.maximum(counts[steps], 1)
         is_quote = within < quotes[steps]
         tick = self._profile.fast_tick
         bid_ticks = np.floor(mids[steps] / tick)
-        bids = np.round(bid_ticks * tick, 8).tolist()
-        asks = np.round((bid_ticks + 1) * tick, 8).tolist()
         scale = self._profile.mean_trade_usd / mids[steps]
         sizes = np.exp(self._stream.normal(0.0, _SIZE_SD, (2, total)))
-        first = np.round(sizes[0] * scale + 10 * tick / mids[steps], 6).tolist()
-        second = np.round(sizes[1] * scale * 4 + 10 * tick / mids[steps], 6).tolist()
-        buys = (self._stream.random(total) < 0.5 + _FOLLOW * direction[steps]).tolist()
-        asset = self._asset
-        return [
-            (moment, FastQuote(asset, bid, size * 4, ask, other))
-            if quoted
-            else (moment, FastTrade(asset, ask if buy else bid, size, buy))
-            for moment, quoted, bid, ask, size, other, buy in zip(
-                at.tolist(), is_quote.tolist(), bids, asks, first, second, buys, strict=True
-            )
-        ]
+        return FlowMinute(
+            self._asset,
+            at_ns=at_ns,
+            is_quote=is_quote,
+            bids=np.round(bid_ticks * tick, 8),
+            asks=np.round((bid_ticks + 1) * tick, 8),
+            quantities=np.round(sizes[0] * scale + 10 * tick / mids[steps], 6),
+            ask_sizes=np.round(sizes[1] * scale * 4 + 10 * tick / mids[steps], 6),
+            taker_buys=self._stream.random(total) < 0.5 + _FOLLOW * direction[steps],
+        )

@@ -33,9 +33,15 @@ from simulator.actions import (
 )
 from simulator.assets import ASSET_PROFILES
 from simulator.fair_value import FairValue, SeenPrice, normal_cdf
-from simulator.fast_flow import DEFAULT_QUOTES_PER_SECOND, DEFAULT_TRADES_PER_SECOND, FastFlow
+from simulator.fast_flow import (
+    DEFAULT_QUOTES_PER_SECOND,
+    DEFAULT_TRADES_PER_SECOND,
+    FastFlow,
+    FlowMinute,
+)
 from simulator.fast_price import (
     BLOCK_NS,
+    BLOCK_SECONDS,
     STEP_NS,
     FastPriceProcess,
     PriceBlock,
@@ -171,8 +177,11 @@ class MarketModel:
         self._running: dict[tuple[int, int], _RunningWindow] = {}
         self._wakes: list[tuple[int, int, int, _RunningWindow]] = []
         self._sequence = 0
+        self._flows: list[FlowMinute] = []
         self._events: list[TimedAction] = []
+        """Of one second: the busiest minutes have 18,000."""
         self._position = 0
+        self._seconds_made = BLOCK_SECONDS
         self._block_start_ns = 0
         self._pending: deque[TimedAction] = deque()
         self._warm_up(start_ns)
@@ -214,6 +223,8 @@ class MarketModel:
         while True:
             while self._pending and self._pending[0][0] <= to_ns:
                 yield self._pending.popleft()
+            while self._position == len(self._events) and self._seconds_made < BLOCK_SECONDS:
+                self._next_second()
             exhausted = self._position == len(self._events)
             block_end_ns = self._block_start_ns + BLOCK_NS
             at_ns = block_end_ns if exhausted else self._events[self._position][0]
@@ -243,7 +254,9 @@ class MarketModel:
         self._block_start_ns = first - BLOCK_NS
         while self._block_start_ns + BLOCK_NS <= start_ns:
             self._next_block()
-        self._position = bisect.bisect_left(self._events, start_ns, key=lambda event: event[0])
+        self._seconds_made = (start_ns - self._block_start_ns) // NS_PER_SECOND
+        self._next_second()
+        self._position = bisect.bisect_left(self._events, start_ns, key=_moment)
         for row in range(len(self._assets)):
             for length in lengths:
                 self._open(row, length, start_ns)
@@ -251,23 +264,27 @@ class MarketModel:
     def _next_block(self) -> None:
         start_ns = self._block_start_ns + BLOCK_NS
         block = self._source.next_block(start_ns)
-        events: list[TimedAction] = []
-        for row, (asset, state) in enumerate(zip(self._settings.assets, self._assets, strict=True)):
+        self._flows = []
+        for row, state in enumerate(self._assets):
             state.seen.advance(block, row)
             state.reference.advance(block, row)
-            events.extend(
-                (
-                    start_ns + second * NS_PER_SECOND,
-                    ReferenceTick(asset, spot, twap),
-                )
-                for second, (spot, twap) in enumerate(
-                    zip(state.reference.spots, state.reference.twaps, strict=True)
-                )
-            )
-            events.extend(state.flow.minute(block, row))
+            self._flows.append(state.flow.minute(block, row))
             self._remember(block, row)
+        self._events, self._position = [], 0
+        self._seconds_made, self._block_start_ns = 0, start_ns
+
+    def _next_second(self) -> None:
+        second = self._seconds_made
+        start_ns = self._block_start_ns + second * NS_PER_SECOND
+        events: list[TimedAction] = []
+        for asset, state, flow in zip(
+            self._settings.assets, self._assets, self._flows, strict=True
+        ):
+            spot, twap = state.reference.spots[second], state.reference.twaps[second]
+            events.append((start_ns, ReferenceTick(asset, spot, twap)))
+            events.extend(flow.between(start_ns, start_ns + NS_PER_SECOND))
         events.sort(key=_moment)
-        self._events, self._position, self._block_start_ns = events, 0, start_ns
+        self._events, self._position, self._seconds_made = events, 0, second + 1
 
     def _remember(self, block: PriceBlock, row: int) -> None:
         state = self._assets[row]
