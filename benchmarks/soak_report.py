@@ -19,6 +19,9 @@ MEGABYTE: Final = 1_000_000
 SLOPE_MAXIMUM: Final = 1.0
 """Megabytes a simulated day."""
 WARM_UP_SHARE: Final = 0.25
+LATE_SHARE: Final = 0.25
+LATE_DAYS_MINIMUM: Final = 0.1
+"""A quarter shorter than this may well pass without a trade."""
 JUDGED_DAYS_MINIMUM: Final = 1.0
 """A line through less than this says what an hour did, not what a day does."""
 MORE_AT_ONCE: Final = 4
@@ -41,6 +44,8 @@ class Reading(Message, frozen=True):
     descriptors: int
     projector_bytes: int | None = None
     """``None`` while there is none."""
+    trades: int = 0
+    """Round trips so far."""
 
 
 class PhaseReport(Message, frozen=True):
@@ -113,7 +118,13 @@ class Bar(NamedTuple):
 
 def bars_of(report: PhaseReport) -> list[Bar]:
     """Return every bar of a phase."""
-    return [*_memory_bars(report), *_file_bars(report), _rows_bar(report), _trades_bar(report)]
+    return [
+        *_memory_bars(report),
+        *_file_bars(report),
+        _rows_bar(report),
+        _trades_bar(report),
+        _late_trades_bar(report),
+    ]
 
 
 def _memory_bars(report: PhaseReport) -> list[Bar]:
@@ -203,6 +214,15 @@ def _trades_bar(report: PhaseReport) -> Bar:
     text = f"{rows.trips:,} and ${rows.pnl_micros / MICROS:,.2f}"
     wanted = f"{report.trades:,} and ${report.pnl_micros / MICROS:,.2f}"
     return Bar("round trips == ledger", text, wanted, equal)
+
+
+def _late_trades_bar(report: PhaseReport) -> Bar:
+    """Hold it to trading until the end: a worker that was halted on the way proves little."""
+    late = [one.trades for one in report.readings if one.day >= report.days * (1.0 - LATE_SHARE)]
+    trips = late[-1] - late[0] if late else 0
+    long_enough = report.days * LATE_SHARE >= LATE_DAYS_MINIMUM
+    text = f"{trips:,} round trips in the last quarter"
+    return Bar("traded to the end", text, "1 or more", trips > 0 if long_enough else None)
 
 
 def text_of(report: PhaseReport) -> str:

@@ -143,12 +143,19 @@ class Witness:
         """Before anything was started, and when all had ended."""
         self.projector: Callable[[], int | None] = lambda: None
         """Returns the number of the projector's process."""
+        self.trades: Callable[[], int] = lambda: 0
+        """Returns the round trips so far."""
+
+    def let_go(self) -> None:
+        """Hold nothing of the run any more: what it left open would be its own."""
+        self.older.clear()
+        self.projector, self.trades = lambda: None, lambda: 0
 
     def look(self) -> Reading:
         """Return the processes as they are now."""
         day, projector = asyncio.get_running_loop().time() / DAY_SECONDS, self.projector()
         projector_bytes = None if projector is None else resident_bytes_of(projector)
-        return Reading(day, *read_vitals(), projector_bytes)
+        return Reading(day, *read_vitals(), projector_bytes, self.trades())
 
     async def watch(self, messages: MutableSequence[Posted]) -> None:
         """Look around until cancelled; what Discord was told is forgotten: it is not ours."""
@@ -173,7 +180,12 @@ class Witness:
 
 
 def soak_settings(folder: Path, strategy: str, assets: str) -> Settings:
-    """Return what trades for days without stopping: limits of the account are at their widest."""
+    """Return what trades for days without stopping: limits of the account are at their widest.
+
+    So is the age of a book at which everything is closed and held until an operator resumes: in a
+    thin world a book rests for minutes, and ten days were once soaked of which the worker traded
+    for six hours.
+    """
     chosen: dict[str, Any] = {
         "strategy": strategy,
         "shadow": "",
@@ -190,6 +202,7 @@ def soak_settings(folder: Path, strategy: str, assets: str) -> Settings:
         "record": False,
         "log_directory": folder / "logs",
         "log_level": "info",
+        "book_age_critical_seconds": 1200,
     }
     return load_settings(**chosen, **LIFTED)
 
@@ -203,7 +216,7 @@ def run_phase(phase: Phase, seed: int, folder: Path, strategy: str = "rl") -> Ph
     opened = descriptors()
     witness = Witness(phase.days)
     done = _trade(phase, seed, folder, strategy, witness)
-    witness.older.clear()
+    witness.let_go()
     gc.collect()
     left_open = descriptors() - opened
     middle_ns = DEFAULT_START_NS + round(phase.days / 2 * DAY_SECONDS * NS_PER_SECOND)
@@ -277,6 +290,7 @@ def _trade(phase: Phase, seed: int, folder: Path, strategy: str, witness: Witnes
             projecting.start()
             witness.projector = lambda: projecting.process_id
             worker = _worker(phase, settings, clock, served, journal, seed)
+            witness.trades = lambda: worker.figures()[2]
             witness.older = objects_of_ours()
             keep_large_pieces_apart()
             with set_aside(), asyncio.Runner(loop_factory=lambda: loop) as runner:

@@ -48,7 +48,9 @@ def bar(report: PhaseReport, name: str) -> Bar:
 
 def test_a_short_soak_meets_every_bar_it_can_judge(report: PhaseReport) -> None:
     """Only what needs days is not judged."""
-    unjudged = {"resident memory", "projector's memory", "containers that grow"}
+    unjudged = {
+        "resident memory", "projector's memory", "containers that grow", "traded to the end"
+    }  # fmt: skip
     found = {bar.name: (bar.met, bar.found) for bar in bars_of(report)}
     assert {name: told for name, told in found.items() if told[0] is not True} == {
         name: (None, found[name][1]) for name in unjudged
@@ -116,6 +118,18 @@ def test_memory_that_was_not_read_is_not_flat(report: PhaseReport) -> None:
     blind = tuple(msgspec.structs.replace(one, projector_bytes=None) for one in flat.readings)
     found = bar(msgspec.structs.replace(flat, readings=blind), "projector's memory")
     assert (found.met, found.found) == (False, "not read")
+
+
+def test_a_worker_that_stopped_trading_is_found(report: PhaseReport) -> None:
+    """Ten days of a halted worker would look fine in everything else."""
+    readings = days_of(report, 0.0).readings
+    for last_hour, met in ((48, True), (20, False)):
+        traded = tuple(
+            msgspec.structs.replace(one, trades=min(round(one.day * 24), last_hour))
+            for one in readings
+        )
+        found = bar(msgspec.structs.replace(report, days=2.0, readings=traded), "traded to the end")
+        assert found.met is met
 
 
 def test_tasks_and_descriptors_that_stay_are_found(report: PhaseReport) -> None:
