@@ -81,6 +81,8 @@ class Phase(Message, frozen=True):
     steps_per_decision: int = 1
     """Grid steps of 0.5 s from one decision on the grid to the next."""
     operator_poll_seconds: float = POLL_SECONDS
+    book_age_critical_seconds: float = 60.0
+    """At this age everything is closed, and nothing entered until an operator resumes."""
     segment_bytes: int = SEGMENT_BYTES
     retain_bytes: int = RETAIN_BYTES
 
@@ -91,8 +93,20 @@ def full_phase(days: float, assets: str = ASSETS) -> Phase:
 
 
 def thin_phase(days: float, assets: str = ASSETS) -> Phase:
-    """Return a phase on a thinned feed, with a decision every five seconds and at every move."""
-    return Phase("thin", days, THIN_WORLD, assets, steps_per_decision=10, operator_poll_seconds=1.0)
+    """Return a phase on a thinned feed, with a decision every five seconds and at every move.
+
+    There a book rests for minutes, so its critical age is at its widest: ten days were once soaked
+    of which the worker traded for six hours.
+    """
+    return Phase(
+        "thin",
+        days,
+        THIN_WORLD,
+        assets,
+        steps_per_decision=10,
+        operator_poll_seconds=1.0,
+        book_age_critical_seconds=1200.0,
+    )
 
 
 class SoakJournal(Journal):
@@ -179,17 +193,12 @@ class Witness:
             self.types = [*self.types[:1], count_types()]
 
 
-def soak_settings(folder: Path, strategy: str, assets: str) -> Settings:
-    """Return what trades for days without stopping: limits of the account are at their widest.
-
-    So is the age of a book at which everything is closed and held until an operator resumes: in a
-    thin world a book rests for minutes, and ten days were once soaked of which the worker traded
-    for six hours.
-    """
+def soak_settings(folder: Path, strategy: str, phase: Phase) -> Settings:
+    """Return what trades for days without stopping: limits of the account are at their widest."""
     chosen: dict[str, Any] = {
         "strategy": strategy,
         "shadow": "",
-        "assets": assets,
+        "assets": phase.assets,
         "windows": "15m",
         "live_enabled": False,
         "heartbeat_url": None,
@@ -202,7 +211,7 @@ def soak_settings(folder: Path, strategy: str, assets: str) -> Settings:
         "record": False,
         "log_directory": folder / "logs",
         "log_level": "info",
-        "book_age_critical_seconds": 1200,
+        "book_age_critical_seconds": phase.book_age_critical_seconds,
     }
     return load_settings(**chosen, **LIFTED)
 
@@ -268,7 +277,7 @@ class Done(NamedTuple):
 def _trade(phase: Phase, seed: int, folder: Path, strategy: str, witness: Witness) -> Done:
     loop = SimulatedLoop()
     clock = LoopClock(loop, DEFAULT_START_NS)
-    settings = soak_settings(folder, strategy, phase.assets)
+    settings = soak_settings(folder, strategy, phase)
     served = ServedWorld(
         seed, clock, settings.assets, settings.window_seconds(), served=phase.world
     )

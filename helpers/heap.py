@@ -3,7 +3,8 @@
 The heap is the C library's. glibc begins by mapping pieces of 128 KiB and more on their own, but
 learns from the first that is freed to take them from its heap, up to 32 MiB. Then asyncio's reads,
 256 KiB each and shrunk at once to what came, leave holes there that what lives longer settles in:
-half a day of the soak held 24 MB in a heap of 79 MB, and it grew by 17 MB a day.
+after half a day of the soak 24 MB were in use in a heap of 79 MB, and the process, which has the
+simulated venues in it, went on to grow by 17 MB a day.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ NO_ASK: Final = MICROS
 FINEST_TICK_MICROS: Final = 100
 """The finest grid the venue has (0.0001); any other tick is an unknown fact, and nothing fits."""
 GRIDS_KEPT: Final = 16
-"""The venue has four ticks; what it may yet invent is not kept for ever."""
+"""The venue has six ticks; what it may yet invent is not kept for ever."""
 
 
 @lru_cache(GRIDS_KEPT)

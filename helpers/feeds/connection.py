@@ -1,7 +1,7 @@
 """The library's connection, read into one buffer that it keeps; must not parse or judge.
 
 asyncio asks for 256 KiB of memory for each read of a few hundred bytes (twice under TLS). Mapped
-and unmapped by the system each time, they cost a frame as much as everything else on its way from
+and unmapped by the system each time, they cost a frame almost as much as all else on its way from
 the socket to the reader (``benchmarks.socket_read``); kept by the allocator, they tear holes into
 its heap (``helpers.heap``).
 """
