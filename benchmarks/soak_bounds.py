@@ -18,6 +18,7 @@ from helpers.account import EXITS_REMEMBERED_MAXIMUM
 from helpers.board.books import FINEST_TICK_MICROS
 from helpers.board.market_list import MAXIMUM_MARKETS
 from helpers.board.strikes import MAXIMUM_REMEMBERED
+from helpers.board.windows import MAXIMUM_BUCKETS
 from helpers.commands.operator_control import UNSAVED_MAXIMUM
 from helpers.discord import ROWS_MAXIMUM
 from helpers.discord_alerts import (
@@ -88,6 +89,9 @@ BOUNDS: Final[Mapping[str, int]] = {
     "Strikes._waiting": MAXIMUM_REMEMBERED,
     "Syncer._waiters": WAITERS_LIMIT,
     "TakenLiquidity._taken": LEVELS_REMEMBERED,
+    "TradeWindows._counts": MAXIMUM_BUCKETS,
+    "TradeWindows._milliseconds": MAXIMUM_BUCKETS,
+    "TradeWindows._signed": MAXIMUM_BUCKETS,
     "_Repeats._last": MARKETS_REMEMBERED_MAXIMUM,
 }
 

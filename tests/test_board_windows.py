@@ -14,6 +14,7 @@ from helpers.board.minute_volumes import DAY_MINUTES, HOUR_MINUTES, MINUTE_NS, M
 from helpers.board.windows import (
     FLOW_HALF_LIFE_NS,
     MAXIMUM_BUCKETS,
+    SPARE_BUCKETS,
     DecayedFlow,
     LargeTrade,
     TradeWindows,
@@ -42,6 +43,32 @@ def test_buckets_are_bounded_at_any_rate() -> None:
         windows.add(T + index * NS_PER_MS, 1)
     assert len(windows._counts) <= MAXIMUM_BUCKETS
     assert windows.count(T + 59_999 * NS_PER_MS) == 10_000
+
+
+def test_a_quiet_market_keeps_little_more_than_its_window() -> None:
+    """A trade every two seconds for a day: six in the window, not the hours before it."""
+    windows = TradeWindows()
+    longest = 0
+    for second in range(0, 86_400, 2):
+        windows.add(T + second * NS_PER_SECOND, 1)
+        longest = max(longest, len(windows._counts))
+    assert longest <= 2 * (5 + 1) + SPARE_BUCKETS
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(-9, 9)), min_size=300, max_size=600))
+def test_windows_are_exact_whatever_is_cut_off(trades: list[tuple[int, int]]) -> None:
+    """Bursts and pauses: at every trade the sums are those of the trades themselves."""
+    windows, seen, at_ms = TradeWindows(), [], T // NS_PER_MS
+    for gap_ms, dollars in trades:
+        at_ms += gap_ms
+        windows.add(at_ms * NS_PER_MS, dollars * 1_000_000)
+        seen.append((at_ms, dollars))
+        if at_ms - seen[0][0] >= 10_000:
+            later_ms = at_ms + gap_ms
+            within = [then for then, _ in seen if then > later_ms - 10_000]
+            signed = sum(size for then, size in seen if then > later_ms - 500)
+            assert windows.count(later_ms * NS_PER_MS) == len(within)
+            assert windows.signed_usd(later_ms * NS_PER_MS) == signed
 
 
 def test_flow_halves_in_its_half_life_and_warms_in_one() -> None:

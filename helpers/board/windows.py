@@ -19,8 +19,11 @@ SIGNED_FLOW_MS: Final = 500
 """Width of the window behind cvd_acceleration (feature 6)."""
 TRADE_COUNT_MS: Final = 10_000
 """Width of the window behind trade_intensity (feature 8); the widest of the exact windows."""
-MAXIMUM_BUCKETS: Final = 2 * (TRADE_COUNT_MS + 1)
-"""A window holds at most one bucket a millisecond; at twice that the older half is cut off."""
+SPARE_BUCKETS: Final = 64
+"""Buckets older than the window are cut off when they outnumber those in it by so many: a cut costs
+a trade next to nothing, and a quiet market does not keep hours of trades (2 MB an asset, once)."""
+MAXIMUM_BUCKETS: Final = 2 * (TRADE_COUNT_MS + 1) + SPARE_BUCKETS
+"""A window holds at most one bucket a millisecond, beside the one before it."""
 LARGE_TRADE_SAMPLES: Final = 100
 LARGE_TRADE_MULTIPLE: Final = 3
 LARGE_TRADE_STEP_NS: Final = 5 * NS_PER_SECOND
@@ -70,7 +73,7 @@ class DecayedFlow:
 class TradeWindows:
     """Exact sliding windows (t - width, t] at millisecond resolution, as cumulative sums."""
 
-    __slots__ = ("_counts", "_first_ms", "_last_ms", "_milliseconds", "_signed")
+    __slots__ = ("_counts", "_cut_at", "_first_ms", "_last_ms", "_milliseconds", "_signed")
 
     def __init__(self) -> None:
         self._milliseconds: list[int] = [0]
@@ -78,6 +81,7 @@ class TradeWindows:
         self._signed: list[int] = [0]
         self._last_ms = 0
         self._first_ms = 0
+        self._cut_at = SPARE_BUCKETS
 
     def add(self, venue_ns: int, signed_micros: int) -> None:
         """Take a trade, positive for a taker's buy; ``venue_ns`` must not go back."""
@@ -94,13 +98,14 @@ class TradeWindows:
         counts.append(counts[-1] + 1)
         signed.append(signed[-1] + signed_micros)
         self._milliseconds.append(millisecond)
-        if len(counts) >= MAXIMUM_BUCKETS:
+        if len(counts) >= self._cut_at:
             self._cut(millisecond - TRADE_COUNT_MS)
 
     def _cut(self, before_ms: int) -> None:
         # The last bucket at or before the edge stays: the sums are differences to it.
         keep_from = bisect_right(self._milliseconds, before_ms) - 1
         del self._milliseconds[:keep_from], self._counts[:keep_from], self._signed[:keep_from]
+        self._cut_at = 2 * len(self._counts) + SPARE_BUCKETS
 
     def signed_usd(self, venue_ns: int) -> float | None:
         """Return the signed notional of the last 0.5 s; cold until trades were seen that long."""
