@@ -17,9 +17,7 @@ from typing import Final
 
 from db.control_state import (
     LINE_BYTES_MAXIMUM,
-    CauseHeld,
     ControlEntry,
-    ControlRequest,
     ControlState,
     Damage,
     decode_line,
@@ -73,7 +71,7 @@ class ControlLog:
         return state
 
     def compact(self, limit_bytes: int = COMPACT_BYTES) -> None:
-        """Write a longer log anew: the halts that stand and the requests that wait.
+        """Write a longer log anew: the halts that stand, and the requests that are not at an end.
 
         Does nothing while another one writes. Raises ``JournalError``.
         """
@@ -81,8 +79,7 @@ class ControlLog:
             if not self.path.exists() or self.path.stat().st_size <= limit_bytes:
                 return
             with self._locked(0.0):
-                state = self.read()
-                self._replace((*state.standing, *state.waiting))
+                self._replace(self.read().kept)
         except JournalLockedError:
             return
         except OSError as error:
@@ -129,7 +126,7 @@ class ControlLog:
         if size == 0:
             sync_directory(self.folder)
 
-    def _replace(self, entries: tuple[CauseHeld | ControlRequest, ...]) -> None:
+    def _replace(self, entries: tuple[ControlEntry, ...]) -> None:
         written = self.path.with_suffix(".new")
         with written.open("wb") as file:
             file.writelines(map(encode_line, entries))

@@ -1,4 +1,4 @@
-"""What a control log can say, and what it comes to: halts that stand, requests without answer.
+"""What a control log comes to: halts that stand, requests without answer, a flatten without end.
 
 Must not: read or write files. A line is one entry as JSON that ends with its own CRC-32, as in the
 journal but unchained: the worker, its watchdog and an operator's verbs all append. An entry this
@@ -134,6 +134,7 @@ class ControlState:
     def __init__(self) -> None:
         self._standing: dict[HoldCause, CauseHeld] = {}
         self._waiting: dict[str, ControlRequest] = {}
+        self._flattening: tuple[ControlRequest, ControlAnswer] | None = None
         self._answers: dict[str, ControlAnswer] = {}
         self._last_ns = 0
 
@@ -146,6 +147,18 @@ class ControlState:
     def waiting(self) -> tuple[ControlRequest, ...]:
         """Return the requests no worker has answered, the oldest first."""
         return tuple(self._waiting.values())
+
+    @property
+    def flattening(self) -> ControlRequest | None:
+        """Return the latest flatten that a worker began, and none has ended or will resume."""
+        if self._flattening is None or any(one.verb is OperatorVerb.RESUME for one in self.waiting):
+            return None
+        return self._flattening[0]
+
+    @property
+    def kept(self) -> tuple[ControlEntry, ...]:
+        """Return the entries that come to the same state, answers that nobody needs apart."""
+        return (*self.standing, *self.waiting, *(self._flattening or ()))
 
     @property
     def at_a_start(self) -> tuple[CauseHeld, ...]:
@@ -171,10 +184,7 @@ class ControlState:
                 if entry.request_id not in self._answers:
                     self._waiting.setdefault(entry.request_id, entry)
             case ControlAnswer():
-                self._waiting.pop(entry.request_id, None)
-                self._answers[entry.request_id] = entry
-                if len(self._answers) > ANSWERS_REMEMBERED_MAXIMUM:
-                    del self._answers[next(iter(self._answers))]
+                self._apply_answer(entry)
             case CauseHeld():
                 self._standing.setdefault(entry.cause, entry)
             case CauseReleased():
@@ -186,7 +196,19 @@ class ControlState:
         if not isinstance(entry, Damage):
             self._last_ns = entry.at_ns
 
+    def _apply_answer(self, answer: ControlAnswer) -> None:
+        request = self._waiting.pop(answer.request_id, None)
+        self._answers[answer.request_id] = answer
+        if len(self._answers) > ANSWERS_REMEMBERED_MAXIMUM:
+            del self._answers[next(iter(self._answers))]
+        if answer.verb is OperatorVerb.FLATTEN and not answer.done:
+            if request is not None:
+                self._flattening = request, answer
+        elif answer.verb is not OperatorVerb.HALT:
+            self._flattening = None  # flat, or resumed
+
     def _note_damage(self, damage: Damage) -> None:
+        self._flattening = None  # whether a resume ended it is not known: nothing is sold for it
         held = CauseHeld(HoldCause.CONTROL, fitting(damage.problem), self._last_ns)
         self._standing.setdefault(HoldCause.CONTROL, held)
         # Who asked before it did not know of it: such a word ends nothing.

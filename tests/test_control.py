@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from db.control import READ_BYTES_MAXIMUM, ControlLog, ControlReader
 from db.control_state import (
@@ -102,6 +103,29 @@ def test_damage_is_a_halt_and_a_resume_asked_for_before_it_ends_nothing() -> Non
     assert state.standing == (CauseHeld(HoldCause.CONTROL, "line 3: gone", 2),)
     state.apply(CauseReleased(HoldCause.CONTROL, 8, "resume-3"))
     assert state.standing == ()
+
+
+FLATTEN = request(4, OperatorVerb.FLATTEN)
+BEGUN = replace(answer(FLATTEN), done=False)
+
+
+@pytest.mark.parametrize(
+    ("later", "open_"),
+    [
+        ((), FLATTEN),
+        ((BEGUN, request(5), answer(request(5))), FLATTEN),
+        ((answer(FLATTEN),), None),
+        ((request(5, OperatorVerb.RESUME),), None),
+        ((request(5, OperatorVerb.RESUME), answer(request(5, OperatorVerb.RESUME))), None),
+        ((Damage("line 3: gone"),), None),
+    ],
+)
+def test_a_flatten_is_open_until_all_is_flat_or_somebody_resumes(
+    later: tuple[ControlEntry | Damage, ...], open_: ControlRequest | None
+) -> None:
+    """A halt ends none; after damage nothing is sold for a word that a lost one may have ended."""
+    assert fold(FLATTEN).flattening is None, "nobody began it"
+    assert fold(FLATTEN, BEGUN, *later).flattening == open_
 
 
 def test_the_answers_that_are_remembered_are_bounded() -> None:
@@ -294,15 +318,16 @@ def test_many_processes_and_a_compaction_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_a_long_log_is_written_anew_without_losing_what_stands(tmp_path: Path) -> None:
-    """Answered requests and ended causes go; halts and open requests stay, in order."""
+    """Answered requests and ended causes go; halts, open requests and a begun flatten stay."""
     ended = [CauseHeld(HoldCause.MISMATCH, "cash", 1), CauseReleased(HoldCause.MISMATCH, 2, "")]
     first, second = request(1), request(2, OperatorVerb.RESUME)
-    log = written(tmp_path, request(3), answer(request(3)), *ended, HELD, second, first)
+    begun = FLATTEN, BEGUN
+    log = written(tmp_path, request(3), answer(request(3)), *ended, HELD, *begun, second, first)
     before = log.path.read_bytes()
     log.compact()
     assert log.path.read_bytes() == before, "a short log is left alone"
     log.compact(100)
-    assert log.path.read_bytes() == b"".join(map(encode_line, (HELD, second, first)))
+    assert log.path.read_bytes() == b"".join(map(encode_line, (HELD, second, first, *begun)))
 
 
 def test_damage_that_is_written_anew_still_stands(tmp_path: Path) -> None:

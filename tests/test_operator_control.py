@@ -48,6 +48,7 @@ from helpers.settings import load_settings
 
 HALT = ControlRequest("halt-1", 1, OperatorVerb.HALT, "lunch")
 RESUME = ControlRequest("resume-2", 2, OperatorVerb.RESUME, "")
+FLATTEN = ControlRequest("flatten-4", 4, OperatorVerb.FLATTEN, "flatten")
 LOSS = CauseHeld(HoldCause.LOSS_LIMIT, "lost $100", 3)
 
 
@@ -72,8 +73,8 @@ class Run:
         self.halts.on_operator(request)
 
     def write(self, at_ns: int, market: str, body: Body) -> None:
-        self.rows.append(body)
         self.operator.write(at_ns, market, body)
+        self.rows.append(body)
 
     def commit(self) -> None:
         self.operator.commit()
@@ -161,6 +162,41 @@ def test_a_late_flatten_only_halts(tmp_path: Path) -> None:
     written(tmp_path, ControlRequest("flatten-2", 1, OperatorVerb.FLATTEN, "flatten"))
     run.operator.poll(20)
     assert run.heard[1].verb is OperatorVerb.FLATTEN
+
+
+def test_a_flatten_that_was_cut_is_gone_on_with_until_it_is_answered(tmp_path: Path) -> None:
+    """A process that dies while it closes positions leaves the rest of them to the next one."""
+    first = Run(tmp_path)
+    written(tmp_path, FLATTEN)
+    first.operator.poll(20)
+    assert first.log.read().flattening == FLATTEN, "its answer says that more follows"
+    second = Run(tmp_path, "000002_run")
+    second.operator.poll(30)
+    second.operator.poll(31)
+    assert [(r.request_id, r.verb, r.received_ns) for r in second.heard] == [
+        (FLATTEN.request_id, OperatorVerb.FLATTEN, 30)
+    ]
+    assert second.halts.state is TradingState.HALTED
+    flat = OperatorAnswered(
+        FLATTEN.request_id, OperatorVerb.FLATTEN, TradingState.HALTED, "flat", done=True
+    )
+    second.write(40, "", flat)
+    third = Run(tmp_path, "000003_run")
+    third.operator.poll(50)
+    assert third.heard == []
+    assert third.halts.state is TradingState.HALTED
+
+
+def test_a_resume_between_two_runs_ends_a_flatten(tmp_path: Path) -> None:
+    """Whoever resumed wants to trade: nothing is sold for the word before."""
+    first = Run(tmp_path)
+    written(tmp_path, FLATTEN)
+    first.operator.poll(20)
+    written(tmp_path, RESUME)
+    second = Run(tmp_path, "000002_run")
+    second.operator.poll(30)
+    assert [request.verb for request in second.heard] == [OperatorVerb.RESUME]
+    assert second.halts.state is TradingState.ACTIVE
 
 
 def test_a_damaged_log_is_a_halt_until_an_operator_resumes(tmp_path: Path) -> None:

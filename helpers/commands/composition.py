@@ -154,7 +154,7 @@ def build_flow(
 ) -> Flow:
     """Build every stage and connect them; on paper money unless ``trading`` says otherwise.
 
-    ``keepers`` hear every row right after the journal: what they keep is durable before it is told.
+    ``keepers`` hear of everything before the journal: what they keep is durable before its row.
     A ``strategy`` given takes the place of the settings'; without ``narrated`` no line is logged.
     ``watched`` put somebody between features and flow who sees them, and changes nothing.
 
@@ -181,7 +181,7 @@ def build_flow(
     scorecard = Scorecard()
     describe: Describe | None = getattr(strategy, "describe", None)
     narrators = (Narrator(mode, describe),) if narrated else ()
-    outlets = Outlets(journal, (*keepers, scorecard, *narrators, *trading.listeners))
+    outlets = Outlets(keepers, journal, (scorecard, *narrators, *trading.listeners))
     stages = Stages(
         board=board,
         features=reduce(lambda seen, watch: watch(seen), watched, feature_function(version)),

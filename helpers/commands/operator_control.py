@@ -1,8 +1,9 @@
 """The running worker's side of the control log: hears operators, answers them, keeps halts.
 
-Three duties. At the start: what stands in the log holds entries before any is possible. While it
-runs: a new request is handed to the engine once, within ``POLL_SECONDS``. As a listener to the
-journal's rows: a latched halt and an answer are in the log, durable, when the row's writer goes on.
+Three duties. At the start: what stands in the log holds entries before any is possible, and a
+flatten that the end of another run cut is gone on with. While it runs: a new request is handed to
+the engine once, within ``POLL_SECONDS``. As a keeper of what happens: a latched halt and an answer
+are in the log, durable, before the journal has their row.
 Must not: decide what a request does, or stop an exit.
 
 Blocks the loop for an fsync, on purpose: only a halt, its end and an answer are written, a handful
@@ -60,6 +61,8 @@ class OperatorControl:
         self._state = ControlState()
         self._handed: set[str] = set()
         self._late: set[str] = set()
+        self._cut: ControlRequest | None = None
+        """A flatten that another run began and did not end."""
         self._unsaved: list[ControlEntry] = []
         self._locked_polls = 0
         self._trouble = ""
@@ -86,6 +89,7 @@ class OperatorControl:
             self._hold(held.cause, held.detail, now_ns)
         self._restoring = False
         self._late = {request.request_id for request in self._state.waiting}
+        self._cut = self._state.flattening
         if found := self._state.at_a_start:
             self._log.warning(
                 "halted_at_the_start",
@@ -105,6 +109,8 @@ class OperatorControl:
             self._trouble = ""
             assert self._halts is not None, "begin comes first"
             self._halts.release_entries(HoldCause.CONTROL, now_ns)
+        if self._cut is not None:
+            self._go_on_flattening(self._cut, now_ns)
         for request in self._state.waiting:
             if request.request_id not in self._handed:
                 self._handed.add(request.request_id)
@@ -126,6 +132,12 @@ class OperatorControl:
         if not self._begun:
             self._restore(now_ns)
         return True
+
+    def _go_on_flattening(self, request: ControlRequest, now_ns: int) -> None:
+        # Entries were held from its first answer on: what is still open is what was meant then.
+        self._cut = None
+        self._log.warning("flatten_goes_on", at_ns=now_ns, request_id=request.request_id)
+        self._hand_over(request, now_ns)
 
     def _hand_over(self, request: ControlRequest, now_ns: int) -> None:
         assert self._deliver is not None, "begin comes first"

@@ -1,4 +1,4 @@
-"""Ten bugs, planted one by one: the runs of the whole worker must find each of them.
+"""Eleven bugs, planted one by one: the runs of the whole worker must find each of them.
 
     uv run python -m tests.chaos.mutations                      # all, each in its own process
     uv run python -m tests.chaos.mutations --plant mid_price    # one, in this process
@@ -117,6 +117,19 @@ MUTATIONS: Final = (
         ),
         frozenset({"no_entry_while_held", "no_entry_after_an_operators_halt"}),
         4,
+    ),
+    Mutation(
+        "flatten_ends_with_the_process",
+        "positions that were to be closed are left by the next start (I30)",
+        (
+            Change(
+                "helpers.commands.operator_control",
+                "        self._cut = self._state.flattening\n",
+                "",
+            ),
+        ),
+        frozenset({"a_cut_flatten_is_gone_on_with"}),
+        16,
     ),
     Mutation(
         "mid_price",

@@ -47,8 +47,8 @@ class Life(NamedTuple):
     row: int
     """Of those that say something about money: where it dies, if it dies at a row."""
     before_row: bool
-    halted: bool
-    """Whether an operator says halt a moment before its end: it must hold on (I30)."""
+    last_word: OperatorVerb | None
+    """What an operator says a moment before its end: a halt must hold on, a flatten go on (I30)."""
     pause_seconds: float
     """Until the next one starts."""
 
@@ -255,18 +255,21 @@ def _lives(rng: random.Random, seconds: float) -> tuple[Life, ...]:
     while left > 60.0 and rng.random() < 0.75:
         endings: tuple[Ending, ...] = ("stop", "instant", "row", "row")
         ending = rng.choice(endings)
+        seconds, row = rng.uniform(15.0, min(left, 150.0)), rng.randint(1, 60)
+        before_row, spoken_to = rng.random() < 0.5, rng.random() < 0.4
+        verb = OperatorVerb.FLATTEN if row % 2 else OperatorVerb.HALT
         life = Life(
-            seconds=rng.uniform(15.0, min(left, 150.0)),
+            seconds=seconds,
             ending=ending,
-            row=rng.randint(1, 60),
-            before_row=rng.random() < 0.5,
-            halted=rng.random() < 0.4,
+            row=row,
+            before_row=before_row,
+            last_word=verb if spoken_to else None,
             pause_seconds=rng.choice((0.0, 0.5, 4.0, 15.0)),
         )
         lives.append(life)
         left -= life.seconds + life.pause_seconds
     seconds = max(left, CALM_SECONDS)
-    last = Life(seconds, "stop", 0, before_row=False, halted=False, pause_seconds=0.0)
+    last = Life(seconds, "stop", 0, before_row=False, last_word=None, pause_seconds=0.0)
     return (*lives, last)
 
 

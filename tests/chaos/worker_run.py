@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from db.control import ControlLog, ControlReader
-from db.control_state import CauseReleased, ControlRequest, ControlState
+from db.control_state import ControlEntry, ControlRequest, ControlState, Damage
 from db.journal_reading import read_journal
 from db.records import Record
 from db.recovery import read_left_behind
@@ -52,7 +52,7 @@ CLAIM_SECONDS: Final = 900.0
 may be lost more than once (seed 1285)."""
 STOP_SECONDS: Final = 60.0
 HEARD_SECONDS: Final = 1.0
-"""From an operator's halt to the end of the process that heard it."""
+"""From an operator's word to the end of the process that heard it."""
 HALTED_SECONDS: Final = 25.0
 """Until somebody resumes: the next process has warmed up, and would enter."""
 
@@ -84,8 +84,8 @@ class Evidence(NamedTuple):
     """What an operator asked for, whether a process ran or not."""
     control: ControlState
     """The control log as the run left it."""
-    released: tuple[CauseReleased, ...]
-    """Its ends of latched halts, which are on the disk before anything else is said of them."""
+    entries: tuple[ControlEntry | Damage, ...]
+    """Every line of it: ends of latched halts and answers are on the disk before their rows are."""
     folder: Path
     tasks_left: tuple[str, ...]
 
@@ -175,7 +175,7 @@ class WorkerRun:
             self.venue,
             tuple(self._told),
             self._control.read(),
-            self._released(),
+            ControlReader(self._control.path).read(),
             self.folder,
             self._tasks_left,
         )
@@ -193,9 +193,9 @@ class WorkerRun:
         worker, live = self._process(journal)
         running = self.loop.create_task(worker.run())
         seconds = max(life.seconds, self.plan.seconds - self.loop.time()) if last else life.seconds
-        if life.halted:
+        if life.last_word is not None:
             await asyncio.wait((running,), timeout=seconds - HEARD_SECONDS)
-            self._say(OperatorVerb.HALT)
+            self._say(life.last_word)
             self.loop.call_later(HALTED_SECONDS, self._say, OperatorVerb.RESUME)
             seconds = HEARD_SECONDS
         await asyncio.wait((running,), timeout=seconds)
@@ -220,10 +220,6 @@ class WorkerRun:
             _tasks_of_ours(),
         )
         self.lives.append(seen)
-
-    def _released(self) -> tuple[CauseReleased, ...]:
-        entries = ControlReader(self._control.path).read()
-        return tuple(entry for entry in entries if isinstance(entry, CauseReleased))
 
     def _process(self, journal: WatchedJournal) -> tuple[WatchedWorker, LiveSide | None]:
         """Build what a start builds (``helpers.commands.run``)."""

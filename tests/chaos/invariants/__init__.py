@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from db.control_state import CauseReleased
 from helpers.domain import NS_PER_SECOND, MarketSeen, Mode
 from tests.chaos.invariants import books, entries, orders, told
 from tests.chaos.invariants.fold import Fold, fold_of
@@ -49,6 +50,7 @@ INVARIANTS: Final[tuple[tuple[int, Invariant], ...]] = (
     (6, told.everything_is_explained),
     (7, entries.no_entry_after_an_operators_halt),
     (7, entries.halts_are_answered),
+    (7, entries.a_cut_flatten_is_gone_on_with),
     (8, entries.no_entry_on_old_data),
     (9, told.nothing_grows),
     (9, told.no_task_is_left),
@@ -73,7 +75,8 @@ def violations_of(run: Evidence, fold: Fold) -> tuple[str, ...]:
 def played(run: Evidence) -> Played:
     """Judge a run, and return what it came to."""
     mode = Mode.LIVE if run.plan.live else Mode.PAPER
-    fold = fold_of(run.settings, mode, run.records, run.released)
+    released = tuple(entry for entry in run.entries if isinstance(entry, CauseReleased))
+    fold = fold_of(run.settings, mode, run.records, released)
     struck = {kind.value: n for kind, n in run.served.schedule.counts.items() if n}
     fills = sum(record.kind == "fill" for records in run.records for record in records)
     return Played(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from db.control_state import ControlAnswer, ControlState
 from helpers.domain import NS_PER_SECOND, OperatorAnswered, OperatorVerb
 from tests.chaos.invariants.fold import OPERATOR, Fold, Seen
 from tests.chaos.worker_run import Evidence
@@ -66,6 +67,27 @@ def halts_are_answered(run: Evidence, fold: Fold) -> Iterator[str]:
     for _, _, changed in fold.halts:
         if changed.cause == OPERATOR and changed.state == "held" and not changed.detail:
             yield "an operator's halt without its reason"
+
+
+def a_cut_flatten_is_gone_on_with(run: Evidence, _fold: Fold) -> Iterator[str]:
+    """Find a flatten that the end of its process cut, and that the next one did not take up (I30).
+
+    One that died at once may not have come to it.
+    """
+    state, told = ControlState(), list(run.told)
+    answered = [one for one in run.entries if isinstance(one, ControlAnswer)]
+    for life in run.lives:
+        while told and told[0].at_ns < life.started_ns:
+            state.apply(told.pop(0))
+        cut, answers = state.flattening, [one for one in answered if one.run == life.run.name]
+        if cut is not None and (answers or not life.killed):
+            first = answers[0].request_id if answers else "nothing"
+            if first != cut.request_id:
+                yield f"{life.run.name} began with {first}, and {cut.request_id} was not at its end"
+        while told and told[0].at_ns <= life.ended_ns:
+            state.apply(told.pop(0))
+        for answer in answers:
+            state.apply(answer)
 
 
 def no_entry_before_the_books_agree(run: Evidence, fold: Fold) -> Iterator[str]:
