@@ -1,6 +1,7 @@
 """Days of the whole worker on simulated time: what grows, leaks or goes missing.
 
-    uv run python -m benchmarks.soak                # 2 days at full rates, 30 on a thinned feed
+    uv run python -m benchmarks.soak                # 2 days at full rates, 30 on a thinned feed;
+                                                    # on two cores some three hours
     uv run python -m benchmarks.soak --days-full 0.5 --days-thin 0
 
 The ordinary worker trades at the simulated venues over real sockets (``soak_run``), each phase in
@@ -23,7 +24,14 @@ import msgspec
 
 from benchmarks.soak_census import can_be_read
 from benchmarks.soak_report import PhaseReport, bars_of, text_of
-from benchmarks.soak_run import ASSETS, Phase, full_phase, run_phase, thin_phase
+from benchmarks.soak_run import (
+    ASSETS,
+    THIN_ASSETS,
+    Phase,
+    full_phase,
+    run_phase,
+    thin_phase,
+)
 from helpers.commands.children import ended_with_the_owner, leave_with_the_owner
 from helpers.domain import Asset
 from strategies.catalogue import STRATEGY_NAMES
@@ -38,8 +46,11 @@ def main(arguments: list[str]) -> int:
     if not can_be_read():
         sys.stderr.write("benchmarks.soak: this system has no /proc/self/statm; use Linux\n")
         return EXIT_UNAVAILABLE
-    asked = ((full_phase, options.days_full), (thin_phase, options.days_thin))
-    phases = [make(days, options.assets) for make, days in asked if days]
+    asked = (
+        (full_phase, options.days_full, options.assets_full),
+        (thin_phase, options.days_thin, options.assets_thin),
+    )
+    phases = [make(days, assets) for make, days, assets in asked if days]
     reports: list[PhaseReport] = []
     for phase in phases:
         report = _run(phase, options.seed, options.strategy)
@@ -72,8 +83,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--days-thin", type=_days, default=30.0, metavar="DAYS",
                         help="simulated days with an update a second of each stream and a "
                         "decision every five (default 30); 0: none")  # fmt: skip
-    parser.add_argument("--assets", type=_assets, default=ASSETS, metavar="LIST",
+    parser.add_argument("--assets-full", type=_assets, default=ASSETS, metavar="LIST",
                         help=f"traded assets, comma separated (default {ASSETS})")  # fmt: skip
+    parser.add_argument("--assets-thin", type=_assets, default=THIN_ASSETS, metavar="LIST",
+                        help=f"of the thinned feed (default {THIN_ASSETS}: with all four "
+                        "a month takes more than four hours)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--strategy", choices=STRATEGY_NAMES, default="rl")
     parser.add_argument("--json", action="store_true", help="everything that was seen, as JSON")

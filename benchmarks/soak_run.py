@@ -54,6 +54,9 @@ from simulator.world_settings import DEFAULT_START_NS
 DAY_SECONDS: Final = 86_400.0
 ASSETS: Final = "BTC,ETH,SOL,XRP"
 """As the settings have it unless told otherwise."""
+THIN_ASSETS: Final = "BTC"
+"""One asset for a month, four for two days: a day of each costs so much that length and width do
+not fit together."""
 RETAIN_BYTES: Final = 512 * 1024 * 1024
 """Of the journal; less than a worker keeps, so that the oldest segments are removed here, too."""
 READINGS: Final = 480
@@ -92,7 +95,7 @@ def full_phase(days: float, assets: str = ASSETS) -> Phase:
     return Phase("full", days, assets=assets)
 
 
-def thin_phase(days: float, assets: str = ASSETS) -> Phase:
+def thin_phase(days: float, assets: str = THIN_ASSETS) -> Phase:
     """Return a phase on a thinned feed, with a decision every five seconds and at every move.
 
     There a book rests for minutes, so its critical age is at its widest: ten days were once soaked

@@ -17,7 +17,7 @@ from benchmarks.soak_census import (
     slope,
 )
 from benchmarks.soak_report import Bar, PhaseReport, Reading, bars_of, text_of
-from benchmarks.soak_run import run_phase, thin_phase
+from benchmarks.soak_run import ASSETS, run_phase, thin_phase
 from helpers import logs
 from strategies.per_market import PerMarket
 from tests.db.serving import open_folder
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(not can_be_read(), reason="this system has no /p
 @pytest.fixture(scope="module")
 def report() -> Iterator[PhaseReport]:
     """Return a short soak of small files."""
-    phase = msgspec.structs.replace(thin_phase(DAYS), segment_bytes=SEGMENT_BYTES)
+    phase = msgspec.structs.replace(thin_phase(DAYS, ASSETS), segment_bytes=SEGMENT_BYTES)
     with open_folder() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(logs, "FILE_BYTES_MAXIMUM", LOG_BYTES)
         patch.setattr(soak_report, "FILE_BYTES_MAXIMUM", LOG_BYTES)
