@@ -36,7 +36,7 @@ from helpers.feeds.book_refetch import TOKENS_REMEMBERED
 from helpers.ledger import CLOSED_MARKETS_REMEMBERED
 from helpers.ledger_report import DAYS_KEPT, ROUND_TRIPS_KEPT
 from helpers.markets import WINDOWS_MAXIMUM
-from helpers.narrator import MARKETS_REMEMBERED_MAXIMUM
+from helpers.narrator import KEYS_REMEMBERED_MAXIMUM
 from helpers.paper_executor import INTENTS_REMEMBERED, OPEN_ORDERS_MAXIMUM, TICKS_REMEMBERED
 from helpers.paper_liquidity import LEVELS_REMEMBERED
 from helpers.scorecard import MARKETS_REMEMBERED_MAXIMUM as SCORED_MARKETS_MAXIMUM
@@ -71,7 +71,7 @@ BOUNDS: Final[Mapping[str, int]] = {
     "MarketList.by_condition": MAXIMUM_MARKETS,
     "MarketList.by_slug": MAXIMUM_MARKETS,
     "OperatorControl._unsaved": UNSAVED_MAXIMUM,
-    # Shared by all books of a tick; the finest appears with the first price near an end.
+    # Shared by all books of a tick.
     "OutcomeBook.grid": MICROS // FINEST_TICK_MICROS - 1,
     "PaperExecutor._flights": OPEN_ORDERS_MAXIMUM,
     "PaperExecutor._intents": INTENTS_REMEMBERED,
@@ -92,7 +92,7 @@ BOUNDS: Final[Mapping[str, int]] = {
     "TradeWindows._counts": MAXIMUM_BUCKETS,
     "TradeWindows._milliseconds": MAXIMUM_BUCKETS,
     "TradeWindows._signed": MAXIMUM_BUCKETS,
-    "_Repeats._last": MARKETS_REMEMBERED_MAXIMUM,
+    "_Repeats._last": KEYS_REMEMBERED_MAXIMUM,
 }
 
 

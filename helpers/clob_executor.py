@@ -47,7 +47,7 @@ from helpers.live.orders import LiveOrders
 from helpers.live.venue_mode import VenueMode
 from helpers.order_rules import OrderAmounts, resting_amounts, taker_amounts, venue_text
 
-INTENTS_REMEMBERED: Final = 10_000
+INTENTS_REMEMBERED: Final = 1_024
 """Latest intent ids kept to refuse a second submission; ids carry their moment, old ones die."""
 TICKS_REMEMBERED: Final = 1_024
 """Tokens whose grid was announced; the oldest is forgotten first."""

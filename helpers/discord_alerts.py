@@ -38,7 +38,8 @@ from helpers.domain import (
     keep_latest,
 )
 
-TRADES_REMEMBERED_MAXIMUM: Final = 4_096
+TRADES_REMEMBERED_MAXIMUM: Final = 1_024
+"""Latest trades, to tell of each once: the venue repeats one on every rung, within minutes."""
 ENTRIES_REMEMBERED_MAXIMUM: Final = 256
 CLAIMS_REMEMBERED_MAXIMUM: Final = 256
 PROFIT_STEPS: Final = tuple(

@@ -26,9 +26,9 @@ from helpers.ledger_account import LedgerAccount, LedgerTrade, TradeKey
 from helpers.ledger_leg import Leg, Resolution, after_fill, after_resolution
 from helpers.ledger_report import LedgerReport, RealisedTotals
 
-CLOSED_MARKETS_REMEMBERED: Final = 256
-"""Flat markets whose facts and trade ids are kept, to recognise a repeat or a late failure: most of
-a day of four 15-minute markets, while the venue's ladder ends within minutes."""
+CLOSED_MARKETS_REMEMBERED: Final = 128
+"""Flat markets whose facts and trade ids are kept, to recognise a repeat or a late failure: eight
+hours of four 15-minute markets, while the venue's ladder ends within minutes."""
 
 TRADES_PER_MARKET_MAXIMUM: Final = 10_000
 """Trades of ours in one window; beyond it something is looping and nothing more is booked."""

@@ -49,7 +49,8 @@ from helpers.narrator_safety import SAFETY_BODIES, dollars, safety_line
 
 REPEAT_INTERVAL_NS: Final = 30 * NS_PER_SECOND
 """A market's unchanged RL, TEMPORAL and SAFETY lines are written at most this often."""
-MARKETS_REMEMBERED_MAXIMUM: Final = 1024
+KEYS_REMEMBERED_MAXIMUM: Final = 256
+"""Kinds of line by market: three of each of 85 markets, where some 20 are open at once."""
 
 
 class HistoryNote(Protocol):
@@ -313,7 +314,7 @@ class _Repeats:
         if last is not None and last[0] == text and at_ns - last[1] < REPEAT_INTERVAL_NS:
             self._last[key] = (text, last[1], last[2] + 1)
             return None
-        if last is None and len(self._last) >= MARKETS_REMEMBERED_MAXIMUM:
+        if last is None and len(self._last) >= KEYS_REMEMBERED_MAXIMUM:
             del self._last[next(iter(self._last))]
         self._last[key] = (text, at_ns, 0)
         return last[2] if last is not None else 0

@@ -66,7 +66,7 @@ __all__ = ["PaperExecutor", "PaperSettings"]
 OPEN_ORDERS_MAXIMUM: Final = 256
 """Orders alive at once; the gate allows one a market, so this many means something loops."""
 
-INTENTS_REMEMBERED: Final = 10_000
+INTENTS_REMEMBERED: Final = 1_024
 """Latest intent ids kept to refuse a second submission; ids carry their moment, old ones die."""
 
 TICKS_REMEMBERED: Final = 1_024

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.board import Board
-from helpers.board.books import GRIDS_KEPT, price_grid
+from helpers.board.books import FINEST_TICK_MICROS, GRIDS_KEPT, price_grid
 from helpers.domain import (
     NS_PER_SECOND,
     BestPrices,
@@ -63,6 +63,15 @@ def test_levels_are_exact_and_the_side_an_order_would_meet() -> None:
     assert board.shares_at(UP, Side.SELL, 530_000) == 5_500_000
     assert board.shares_at(UP, Side.BUY, 530_000) == 0
     assert board.levels("unheard of", Side.BUY, 5) == ()
+
+
+def test_no_frame_waits_for_the_finest_grid() -> None:
+    """A board has it from the start: to make it takes longer than a decision may."""
+    price_grid.cache_clear()
+    Board()
+    assert price_grid.cache_info().currsize == 1
+    assert price_grid(FINEST_TICK_MICROS)
+    assert price_grid.cache_info().hits == 1
 
 
 def test_the_board_is_what_an_executor_reads() -> None:

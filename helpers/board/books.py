@@ -188,6 +188,8 @@ class Books:
         self._suspects: dict[str, None] = {}
         self._doubts: dict[str, BestPrices] = {}
         self.by_token: dict[str, OutcomeBook] = {}
+        # 1.4 ms and 0.9 MB, which else the first frame with so fine a price would wait for.
+        price_grid(FINEST_TICK_MICROS)
 
     def open(self, token: str, tick_micros: int) -> None:
         """Keep a book for a token; one that exists keeps its levels (I14)."""
