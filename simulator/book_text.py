@@ -11,8 +11,8 @@ from simulator.market_state import MarketState
 from simulator.wire_text import micros_text, milliseconds_text, price_text
 
 LEVEL_CACHE_ENTRIES: Final = 4_096
-"""A book is sent whole after each trade, and most of its levels are as they were the last time. Four
-times as many were found no more often, and their table of 1.3 MB was made anew all the time."""
+"""A book is sent whole after each trade, and most of its levels are as they were the last time.
+Four times as many were found no more often; their table of 1.3 MB was made anew all the time."""
 
 
 def levels_json(levels: tuple[tuple[int, int], ...]) -> str:
