@@ -18,8 +18,10 @@ HTTP_OK: Final = 200
 
 
 def main() -> int:
-    """Ask once; return 0 when the worker is alive, else 1 with a line that says why."""
+    """Ask once; return 0 when it is alive or serves nothing, else 1 with a line that says why."""
     port = os.environ.get("DASHBOARD_PORT") or PORT_DEFAULT
+    if port == "0":
+        return 0  # Nothing is served, so nothing can be asked: the process itself is what is left.
     connection = http.client.HTTPConnection(f"127.0.0.1:{port}", timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/livez")

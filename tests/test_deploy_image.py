@@ -151,6 +151,11 @@ def test_healthcheck_asks_livez(
     assert _healthcheck(port).returncode == code
 
 
+def test_healthcheck_without_a_dashboard_has_nothing_to_ask() -> None:
+    """With DASHBOARD_PORT=0 a container was unhealthy for ever."""
+    assert _healthcheck(0).returncode == 0
+
+
 def test_healthcheck_of_nobody_fails_with_a_line() -> None:
     """A worker that does not answer is not alive."""
     found = _healthcheck(9)

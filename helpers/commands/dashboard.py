@@ -43,6 +43,8 @@ LOOK_SECONDS: Final = 0.1
 """Between two looks whether somebody wants something; also how often the loop's lag is measured."""
 VIEW_SECONDS: Final = 0.5
 """Real time between two views, whoever and however many look."""
+FAILURE_LOG_SECONDS: Final = 60.0
+"""Between two lines about views that could not be made."""
 ASSETS_FOLDER: Final = Path(__file__).resolve().parents[1] / "web" / "dashboard"
 
 _encode = msgspec.json.encode
@@ -83,6 +85,7 @@ class Dashboard:
         self._published_seconds = -VIEW_SECONDS
         self._history = ((-1, -1), b"")
         self._synced = (0, 0.0)
+        self._failed_seconds = -FAILURE_LOG_SECONDS
 
     # --- An observer --------------------------------------------------------------------------
 
@@ -118,7 +121,7 @@ class Dashboard:
         settings = self._settings
         try:
             listener = listen(settings.dashboard_host, settings.dashboard_port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that cannot be one is a UnicodeError
             self._say_off(f"{settings.dashboard_host}:{settings.dashboard_port}: {error}")
             return
         host, port = listener.getsockname()[:2]
@@ -181,7 +184,16 @@ class Dashboard:
             self._look_at_vitals()
             if self._hub.wanted and system_seconds() - self._published_seconds >= VIEW_SECONDS:
                 self._published_seconds = system_seconds()
-                deliver(self.published())
+                self._deliver(deliver)
+
+    def _deliver(self, deliver: Callable[[Published], None]) -> None:
+        """Publish what there is now; where that fails, health checks and the next view go on."""
+        try:
+            deliver(self.published())
+        except Exception as error:  # noqa: BLE001  # one bad view must not take the page away
+            if monotonic_seconds() - self._failed_seconds >= FAILURE_LOG_SECONDS:
+                self._failed_seconds = monotonic_seconds()
+                self._log.error("dashboard_view_failed", why=str(error), exc_info=error)
 
     def _look_at_vitals(self) -> None:
         run = self._observed

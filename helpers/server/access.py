@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from helpers.settings_rules import LOOPBACK
 
 COOKIE: Final = "dashboard"
 COOKIE_SECONDS: Final = 30 * 86_400
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::\d{1,5})?", re.ASCII | re.IGNORECASE)
+"""A name or address and a port, as browsers write them; anything else names no host."""
 _COOKIE_PURPOSE: Final = b"state-fusion-worker dashboard session"
 
 
@@ -42,8 +44,10 @@ class Access:
 
     def host_allowed(self, host_header: str) -> bool:
         """Return whether a request names a host that can be meant; with a token, any can."""
-        name = urlsplit(f"//{host_header}").hostname or ""
-        return not self.local or LOOPBACK.fullmatch(name) is not None
+        found = _HOST.fullmatch(host_header)
+        if found is None:
+            return False
+        return not self.local or LOOPBACK.fullmatch(found[1] or found[2]) is not None
 
     def is_token(self, given: str) -> bool:
         """Return whether this is the token; false where none was set."""
@@ -68,4 +72,4 @@ def same_origin(origin: str | None, fetch_site: str | None, host_header: str) ->
     """
     if fetch_site not in (None, "same-origin", "none"):
         return False
-    return origin is None or urlsplit(origin).netloc == host_header
+    return origin in (None, f"http://{host_header}", f"https://{host_header}")

@@ -51,6 +51,7 @@ WRONG_TOKEN_SECONDS: Final = 1.0
 RETRY_MS: Final = 2_000
 """How long a browser waits before it comes back after a restart."""
 JSON: Final = "application/json"
+EVENTS: Final = "text/event-stream"
 
 _encode = msgspec.json.encode
 
@@ -123,7 +124,7 @@ class Site:
             Route("/metrics", self._metrics),
             Route("/view", self._view),
             Route("/history", self._history),
-            Route("/events", EventStream(self._hub, self._cut)),
+            Route("/events", EventStream(self._hub, self._cut), methods=["GET"]),
             Route("/control", self._control, methods=["POST"]),
             Route("/login", self._login, methods=["POST"]),
             Route("/", self._page),
@@ -221,13 +222,17 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one viewer."""
+        if scope["method"] == "HEAD":
+            # It would hold a viewer's place and never fall behind: nothing is sent to it.
+            await Response(media_type=EVENTS)(scope, receive, send)
+            return
         client: Any = scope.get("client")
         viewer = self._hub.join(lambda: self._cut(tuple(client)))
         if viewer is None:
             await PlainTextResponse("too many viewers\n", 503)(scope, receive, send)
             return
         try:
-            stream = StreamingResponse(_views(viewer), media_type="text/event-stream")
+            stream = StreamingResponse(_views(viewer), media_type=EVENTS)
             await stream(scope, receive, send)
         finally:
             self._hub.leave(viewer)

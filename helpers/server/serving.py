@@ -19,7 +19,10 @@ CONNECTIONS_MAXIMUM: Final = 64
 SEND_BUFFER_BYTES: Final = 64 * 1024
 """What the system may hold for a viewer that does not read: some ten views, then it is dropped."""
 REQUEST_BYTES_MAXIMUM: Final = 16 * 1024
-"""Of a request's head."""
+"""Of a request, its head and body together: a browser's are 1 or 2 KiB. Whoever may ask nothing
+can send one, and the loop that reads it trades."""
+REQUEST_LINES_MAXIMUM: Final = 128
+"""Each costs 10 us to take apart."""
 KEEP_ALIVE_SECONDS: Final = 30
 REQUEST_SECONDS: Final = 10.0
 """From the connection, or a request's first byte, until the request is there as a whole. uvicorn
@@ -53,6 +56,9 @@ class PunctualProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, and whoever does not say what they want is cut."""
 
     _due: asyncio.TimerHandle | None = None
+    _bytes = 0
+    _lines = 0
+    """Of the request that is being received."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -61,6 +67,10 @@ class PunctualProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes, and wait for the rest of a request that is not whole."""
+        if self._grows_too_long(data):
+            self._expect_nothing()
+            self._refuse()
+            return
         super().data_received(data)
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._expect_nothing()
@@ -71,6 +81,20 @@ class PunctualProtocol(H11Protocol):
         """Wait for nothing more."""
         self._expect_nothing()
         super().connection_lost(exc)
+
+    def _grows_too_long(self, received: bytes) -> bool:
+        """Count a piece of a request; h11 itself bounds only what it waits for the rest of."""
+        if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
+            self._bytes = self._lines = 0
+        self._bytes += len(received)
+        self._lines += received.count(b"\n")
+        return self._bytes > REQUEST_BYTES_MAXIMUM or self._lines > REQUEST_LINES_MAXIMUM
+
+    def _refuse(self) -> None:
+        if self.conn.our_state is h11.IDLE:
+            self.send_400_response("the request was too long")
+        else:
+            self.transport.abort()  # In the middle of an answer there is no place for another.
 
     def _expect_request(self) -> None:
         self._due = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)

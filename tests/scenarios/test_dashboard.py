@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -24,7 +25,7 @@ from db.journal_reading import list_runs, read_journal
 from db.records import Record
 from helpers import logs
 from helpers.clock import SimulatedClock
-from helpers.commands import demo
+from helpers.commands import dashboard, demo
 from helpers.commands.dashboard import Dashboard
 from helpers.commands.guards import Guards
 from helpers.commands.observers import observers_of
@@ -231,6 +232,40 @@ def test_a_port_that_is_taken_is_told_and_traded_on(
     log = Path("logs/worker.log").read_text()
     assert '"event":"dashboard_off"' in log
     assert "set DASHBOARD_PORT to a free port" in log
+
+
+def test_a_host_that_cannot_be_one_is_told_and_traded_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was the end of a worker, as an error that nobody expected of a name."""
+    monkeypatch.setenv("DASHBOARD_HOST", "a..b")
+    monkeypatch.setenv("DASHBOARD_TOKEN", "a-token-of-the-tests")
+    assert demo.main(["--speed", "max", "--quiet", "--minutes", "0.1"]) == 0
+    assert "dashboard  off: a..b:" in capsys.readouterr().out
+
+
+def test_a_view_that_fails_takes_nothing_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one is shown, and one line says what was wrong with the other."""
+    port, real = free_port(), dashboard.build_view
+    monkeypatch.setenv("DASHBOARD_PORT", str(port))
+    failures = iter([ValueError("no such view"), ValueError("nor this")])
+
+    def build(*given: Any, **named: Any) -> Any:
+        failure = next(failures, None)
+        if failure is not None:
+            raise failure
+        return real(*given, **named)
+
+    monkeypatch.setattr(dashboard, "build_view", build)
+    over, seen = threading.Event(), list[str]()
+    viewer = threading.Thread(target=look_until, args=(over, port, seen))
+    viewer.start()
+    assert demo.main(["--speed", "60", "--quiet", "--minutes", "4"]) == 0
+    over.set()
+    viewer.join()
+    assert next(failures, None) is None, "nobody looked: nothing is proved"
+    assert "event:" in seen
+    assert Path("logs/worker.log").read_text().count('"event":"dashboard_view_failed"') == 1
 
 
 def test_a_demo_says_where_to_look(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,15 @@ def test_any_other_address_demands_one(host: str) -> None:
     assert access.may_view("", access.cookie)
 
 
+@pytest.mark.parametrize(
+    "host", ["[", "[::1", "a]b", "evil.example@127.0.0.1", "127.0.0.1:port", "a b", "127.0.0.1/x"]
+)
+@pytest.mark.parametrize("served", ["127.0.0.1", "0.0.0.0"])
+def test_what_is_no_host_is_served_by_nobody(host: str, served: str) -> None:
+    """It is refused, not an error: whoever reaches the port could fill the log with those."""
+    assert not Access(served, TOKEN).host_allowed(host)
+
+
 def test_a_cookie_tells_nothing_of_its_token() -> None:
     """Another token has another one."""
     cookie = Access("0.0.0.0", TOKEN).cookie
@@ -54,6 +63,9 @@ def test_a_cookie_tells_nothing_of_its_token() -> None:
         ("null", None, "a:1", False),
         (None, "cross-site", "a:1", False),
         (None, "same-site", "a:1", False),
+        ("https://a:1", None, "a:1", True),
+        ("http://[", None, "a:1", False),
+        ("http://a:1@b", None, "a:1", False),
     ],
 )
 def test_what_changes_something_comes_from_our_own_page(

@@ -105,6 +105,15 @@ async def test_there_is_room_for_so_many_viewers() -> None:
             assert stream.status_code == 200
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PUT", "DELETE", "POST"])
+async def test_events_are_asked_for_with_get(method: str) -> None:
+    """Any other method would be a viewer that no browser is."""
+    async with running() as served:
+        assert (await served.client.request(method, "/events")).status_code == 405
+        assert (await served.client.head("/events")).status_code == 200
+        assert not served.hub.viewers
+
+
 async def test_a_viewer_that_goes_makes_room() -> None:
     """Nothing of a viewer is left behind."""
     async with running() as server:

@@ -67,6 +67,47 @@ async def test_who_does_not_say_what_they_want_is_cut(
         writer.close()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X-Long: " + b"a" * 70_000,
+        b"\r\n".join(b"X-%d: a" % number for number in range(200)),
+        b'Cookie: dashboard="' + b"\\a" * 20_000 + b'"',
+    ],
+    ids=["long", "many lines", "backslashes"],
+)
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_request_has_a_length(head: bytes, whole: bool) -> None:
+    """Nobody needs a token to send one, and the loop that takes it apart trades."""
+    request = b"GET /view HTTP/1.1\r\nHost: localhost\r\n" + head
+    async with running() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        answer = b""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS_MAXIMUM):
+                writer.write(request + (b"\r\n\r\n" if whole else b""))
+                answer = await reader.read()
+        except ConnectionResetError:
+            pass  # cut, with what it had sent unread
+        writer.close()
+        assert not answer or answer.startswith(b"HTTP/1.1 400")
+        found = await served.client.get("/view")
+        assert found.status_code == 200, "others are served"
+
+
+async def test_every_request_of_a_connection_has_a_length_of_its_own() -> None:
+    """A scraper keeps its connection for months."""
+    request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: %s\r\n\r\n" % (b"a" * 2_000)
+    async with running() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        async with asyncio.timeout(WAIT_SECONDS_MAXIMUM):
+            for _ in range(20):
+                writer.write(request)
+                assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+                await reader.readuntil(b"alive\n")
+        writer.close()
+
+
 async def test_who_listens_to_events_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request was whole; its answer takes for ever."""
     monkeypatch.setattr(serving, "REQUEST_SECONDS", 0.05)
