@@ -1,20 +1,22 @@
 """Log lines: structlog on the terminal and in ``logs/worker.log``, tagged for grep, redacted.
 
 Every line carries a tag people grep for. The last step before a line is written replaces every
-known secret, so none can leave whatever the caller passed (I35). Must not: read a clock of its own
-or the environment.
+known secret, so none can leave whatever the caller passed (I35). A line that cannot be written is
+counted and told of later: a full disk or a closed terminal must not end a worker that holds
+positions. Must not: read a clock of its own or the environment.
 """
 
 from __future__ import annotations
 
 import datetime
 import enum
+import errno
 import logging
 import sys
 import threading
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Any, Final, Protocol, TextIO
+from typing import Any, BinaryIO, Final, Protocol, TextIO
 
 import msgspec
 import structlog
@@ -99,22 +101,34 @@ class Lines:
     """Writes finished lines to the terminal and to a rotated file."""
 
     def __init__(
-        self, stream: _Terminal | None, path: Path | None, redact: Redactor, limit: int
+        self,
+        stream: _Terminal | None,
+        path: Path | None,
+        redact: Redactor,
+        limit: int,
+        lost_line: Callable[[int], str] = "{} lines were lost".format,
     ) -> None:
+        """Open the file; raise ``OSError`` where it cannot be had.
+
+        ``lost_line`` words what is written once a file takes lines again.
+        """
         self._stream = stream
         self._path = path
         self._redact = redact
         self._limit = limit
-        self._file: TextIO | None = None
+        self._lost_line = lost_line
+        self._file: BinaryIO | None = None
         self._size = 0
+        self.lost = 0
+        """Lines that the file did not take, until it was told how many."""
         # Of the same thread again: a signal may be told of in the middle of a line.
         self._turn = threading.RLock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._open(path)
+            self._file = self._open(path)
 
     def write(self, line: str) -> None:
-        """Write one line, newline added."""
+        """Write one line, newline added, wherever that can be done; never raises ``OSError``."""
         text = self._redact(line) + "\n"
         held = self._turn.acquire(timeout=TURN_SECONDS)
         try:
@@ -125,31 +139,61 @@ class Lines:
 
     def _put(self, text: str) -> None:
         if self._stream is not None:
-            self._stream.write(text)
-        if self._file is not None and self._path is not None:
-            self._file.write(text)
-            self._size += len(text)
-            if self._size >= self._limit:
-                self._rotate(self._path)
+            try:
+                self._stream.write(text)
+            except BrokenPipeError:
+                self._stream = None  # Nobody reads it, and nobody will.
+            except (OSError, ValueError):
+                pass  # A terminal that was closed; the file has the line.
+        if self._path is not None:
+            try:
+                self._keep(self._path, text)
+            except OSError:
+                self.lost += 1
+                self._close_file()  # Opened anew for the next line: the folder may be another.
+
+    def _keep(self, path: Path, text: str) -> None:
+        if self._file is None:
+            self._file = self._open(path)
+        if self.lost:
+            # Behind what a full disk may have cut in the middle.
+            self._append(self._file, "\n" + self._lost_line(self.lost) + "\n")
+            self.lost = 0
+        self._append(self._file, text)
+        if self._size >= self._limit:
+            self._rotate(path)
+
+    def _append(self, file: BinaryIO, text: str) -> None:
+        encoded = text.encode("utf-8", "replace")
+        written = file.write(encoded)
+        self._size += written
+        if written < len(encoded):
+            raise OSError(errno.ENOSPC, "a part of a line was written")
 
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close the file; whoever speaks later is heard on the terminal only."""
+        self._path = None
+        self._close_file()
 
-    def _open(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _open(self, path: Path) -> BinaryIO:
+        # Unbuffered: what a full disk refused must not come back in the middle of a later line.
+        file = path.open("ab", buffering=0)
         self._size = path.stat().st_size
+        return file
 
     def _rotate(self, path: Path) -> None:
-        self.close()
+        self._close_file()
         for number in range(FILES_KEPT - 1, 0, -1):
             older = path.with_name(f"{path.name}.{number}")
             if older.exists():
                 older.replace(path.with_name(f"{path.name}.{number + 1}"))
         path.replace(path.with_name(f"{path.name}.1"))
-        self._open(path)
+        self._file = self._open(path)
 
 
 def configure(
@@ -165,19 +209,24 @@ def configure(
     """Set up structlog for the process and return its writer; call ``close`` on it at the end.
 
     ``quiet`` keeps lines off the terminal (they still go to the file). Times are the clock's, so
-    a replay's lines carry the recorded times.
+    a replay's lines carry the recorded times. Raises ``OSError`` for a folder that takes no file.
     """
     out = None if quiet else (stream or _StandardError())
-    lines = Lines(
-        out, directory / "worker.log" if directory else None, Redactor(secrets), FILE_BYTES_MAXIMUM
-    )
+    render = _json if json_lines else _text
+
+    def lost_line(count: int) -> str:
+        event = {"at": utc(clock.now_ns()), "tag": Tag.HEALTH.value, "level": "warning"}
+        return render(None, "", {**event, "event": "log_lines_lost", "lines": count})
+
+    path = directory / "worker.log" if directory else None
+    lines = Lines(out, path, Redactor(secrets), FILE_BYTES_MAXIMUM, lost_line)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _stamp(clock),
             _exception,
-            _json if json_lines else _text,
+            render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *_: _LineLogger(lines),

@@ -142,6 +142,8 @@ def test_broken_settings_do_not_keep_anybody_from_halting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only what the options leave open is looked up."""
+    with Journal.open_run(FOLDER, Mode.PAPER, 10**18):
+        pass  # A worker was here.
     monkeypatch.setenv("TRADE_SIZE", "a lot")
     monkeypatch.setenv("LIVE_ENABLED", "true")
     assert worker.main(["halt", "why"]) == 78
@@ -156,6 +158,9 @@ def test_a_folder_no_worker_knows_is_refused(capsys: pytest.CaptureFixture[str])
     assert worker.main(["halt", "why", "--journal", "elsewhere"]) == 2
     assert "no worker has ever run on" in capsys.readouterr().err
     assert not Path("elsewhere").exists()
+    Path("docs").mkdir()
+    assert worker.main(["halt", "why", "--journal", "docs"]) == 2
+    assert not list(Path("docs").iterdir()), "it took the request of a folder beside the journal"
 
 
 @pytest.mark.parametrize("words", [[], [""], ["  "]])
@@ -213,7 +218,8 @@ def test_a_resume_without_a_worker_is_for_the_next_start(
     assert worker.main(["resume"]) == 0
     out = capsys.readouterr().out
     assert "paper: halted by operator since" in out
-    assert "live: still halted; worker.py resume --mode live ends it" in out
+    command = f"uv run worker.py resume --mode live --journal {FOLDER.absolute()}"
+    assert f"live: still halted; {command} ends it" in out
     size = log_of(Mode.PAPER).path.stat().st_size
     assert worker.main(["resume"]) == 0
     assert "nothing is halted" in capsys.readouterr().out

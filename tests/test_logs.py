@@ -114,6 +114,55 @@ def test_the_file_is_rotated_and_the_number_kept_is_bounded(tmp_path: Path) -> N
     assert path.stat().st_size < 200
 
 
+def test_a_full_disk_costs_lines_and_says_how_many(tmp_path: Path, stream: io.StringIO) -> None:
+    """It ended a worker that held positions, without a last row."""
+    path = tmp_path / "worker.log"
+    path.symlink_to("/dev/full")
+    made = configure(
+        clock=SimulatedClock(NOW_NS), json_lines=True, directory=tmp_path, stream=stream
+    )
+    for _ in range(3):
+        logger(Tag.FEED).info("lost")
+    path.unlink()
+    logger(Tag.FEED).info("kept")
+    made.close()
+    told = [json.loads(line) for line in path.read_text().splitlines() if line]
+    assert [line["event"] for line in told] == ["log_lines_lost", "kept"]
+    assert told[0]["lines"] == 3
+    assert stream.getvalue().count("lost") == 3, "the terminal had them"
+
+
+class _Gone(io.StringIO):
+    """A terminal that was closed, or a pipe that nobody reads any more."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+        self.asked = 0
+
+    def write(self, _text: str, /) -> int:
+        self.asked += 1
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [(BrokenPipeError(), 1), (OSError(5, "gone"), 2), (ValueError("I/O on closed file"), 2)],
+    ids=["broken pipe", "closed terminal", "closed file"],
+)
+def test_a_terminal_that_is_gone_ends_nothing(error: Exception, asked: int, tmp_path: Path) -> None:
+    """The file has every line."""
+    stream = _Gone(error)
+    made = configure(
+        clock=SimulatedClock(NOW_NS), json_lines=True, directory=tmp_path, stream=stream
+    )
+    logger(Tag.FEED).info("one")
+    logger(Tag.FEED).info("two")
+    made.close()
+    assert len((tmp_path / "worker.log").read_text().splitlines()) == 2
+    assert stream.asked == asked
+
+
 def test_levels_below_the_chosen_one_are_dropped(tmp_path: Path, stream: io.StringIO) -> None:
     """log_level filters."""
     made = configure(

@@ -87,3 +87,27 @@ def test_a_signal_does_not_end_what_is_being_waited_for(capfd: pytest.CaptureFix
     assert time.monotonic() - began >= 0.2
     assert heard == []
     assert "SIGINT was heard" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_is_a_stop_unless_it_is_to_be_outlived(
+    ignored: bool, log: Callable[[], str]
+) -> None:
+    """It was a kill, with orders left at the venue; ``nohup`` says to go on."""
+    asked: list[str] = []
+    signals = StopSignals(lambda: 5.0)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+
+    async def run() -> None:
+        signals.listen(asyncio.get_running_loop(), asked.append)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.05)
+        signals.leave_loop()
+
+    try:
+        asyncio.run(run())
+        signals.close()
+        assert signal.getsignal(signal.SIGHUP) == (signal.SIG_IGN if ignored else signal.SIG_DFL)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert asked == ([] if ignored else ["SIGHUP asked for it"])

@@ -20,13 +20,13 @@ from pydantic import SecretStr
 from db.control import ControlLog
 from db.control_state import CauseReleased
 from db.journal import Journal
-from helpers import logs
 from helpers.clob.eip712 import DEPOSIT_WALLET, OrderSigner
 from helpers.clob.wallets import derive_wallets
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.first_model import provide_first_model
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
+from helpers.commands.log_start import open_log
 from helpers.commands.observed_run import Observer
 from helpers.commands.observers import observers_of
 from helpers.commands.operator_control import POLL_SECONDS, resume_command
@@ -139,14 +139,7 @@ def _demo(options: argparse.Namespace) -> int:
         options.seed, clock, settings.assets, settings.window_seconds(), faults, signer
     )
     settings = with_demo_wallet(settings, served, signer, options.seed)
-    lines = logs.configure(
-        clock=clock,
-        level=settings.log_level,
-        json_lines=logs.wants_json(settings.log_format),
-        directory=settings.log_directory,
-        secrets=settings.secrets(),
-        quiet=options.quiet,
-    )
+    lines = open_log(settings, clock, quiet=options.quiet)
 
     mode = Mode.LIVE if options.live else Mode.PAPER
 

@@ -43,6 +43,8 @@ EXIT_NO_WORKER: Final = 69
 EXIT_UNWRITTEN: Final = 70
 MODES: Final = (Mode.PAPER, Mode.LIVE)
 """Modes that have a worker; a replay is over before anybody could stop it."""
+JOURNAL_TRACES: Final = ("numbering.lock", "trader_*.lock", "control_*.jsonl")
+"""Whichever of them is in a folder, it is a journal's."""
 ANSWER_SECONDS: Final = 5.0
 """Five times what a running worker needs at most."""
 ANSWER_LOOK_SECONDS: Final = 0.01
@@ -104,14 +106,19 @@ def find_target(verb: OperatorVerb, options: argparse.Namespace) -> Target | int
         folder = folder or settings.journal_directory
         modes = modes or ((Mode.LIVE,) if settings.live_enabled else (Mode.PAPER,))
     folder = folder.absolute()
-    if not folder.is_dir():
-        # A folder made here would take the request, and no worker would ever read it (I30).
+    if not (folder.is_dir() if options.journal is None else _is_a_journals(folder)):
+        # Any other folder would take the request, and no worker would ever read it (I30).
         sys.stderr.write(
             f"worker.py {verb}: no worker has ever run on {folder}: start this where the worker "
             "was started, or name its journal folder with --journal\n"
         )
         return EXIT_USAGE
     return Target(folder, modes)
+
+
+def _is_a_journals(folder: Path) -> bool:
+    """Return whether a worker has been here, or an operator before its first start."""
+    return any(next(folder.glob(trace), None) is not None for trace in JOURNAL_TRACES)
 
 
 def ask(

@@ -11,11 +11,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Final
 
-from helpers import logs
 from helpers.clock import Clock, RealClock
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.failures import leaves
 from helpers.commands.live_feeds import LiveFeeds
+from helpers.commands.log_start import open_log
 from helpers.commands.run import (
     EXIT_INTERNAL,
     EXIT_UNAVAILABLE,
@@ -51,13 +51,10 @@ def main(arguments: list[str]) -> int:
         return report_settings_error(error)
     warn_unknown_names()
     clock = RealClock()
-    lines = logs.configure(
-        clock=clock,
-        level=settings.log_level,
-        json_lines=logs.wants_json(settings.log_format),
-        directory=settings.log_directory,
-        secrets=settings.secrets(),
-    )
+    try:
+        lines = open_log(settings, clock)
+    except SettingsError as error:
+        return report_settings_error(error)
     try:
         recording = record(settings, clock, Venues(), random.Random(), options.minutes * 60.0)
         return supervise(recording, new_event_loop)

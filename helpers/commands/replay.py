@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from db.journal import Journal, JournalError
-from helpers import logs
 from helpers.clock import Pace, SimulatedClock, monotonic_seconds
 from helpers.commands.closing_table import closing_table, shadows_table
 from helpers.commands.composition import Flow, build_flow, finish, run_started
 from helpers.commands.config import report_settings_error, warn_unknown_names
 from helpers.commands.evaluating import paper_trading
+from helpers.commands.log_start import open_log
 from helpers.commands.progress_bar import ProgressBar
 from helpers.commands.shadows import Shadows
 from helpers.commands.verbs import verb_parser
@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
     warn_unknown_names()
     try:
         return _replay(settings, options)
+    except SettingsError as error:
+        return report_settings_error(error)
     except (TapeError, JournalError, ModelError) as error:
         sys.stderr.write(f"worker.py replay: {error}\n")
         return EXIT_UNREADABLE
@@ -83,14 +85,7 @@ def _replay(settings: Settings, options: argparse.Namespace) -> int:
     if first is None:
         raise TapeError(f"{options.tape} holds no frame")
     clock = SimulatedClock(first.received_ns)
-    lines = logs.configure(
-        clock=clock,
-        level=settings.log_level,
-        json_lines=logs.wants_json(settings.log_format),
-        directory=settings.log_directory,
-        secrets=settings.secrets(),
-        quiet=options.quiet,
-    )
+    lines = open_log(settings, clock, quiet=options.quiet)
     try:
         return _play_all(settings, options, clock, first, frames, faults)
     finally:

@@ -13,6 +13,7 @@ from db.control import ControlLog
 from db.control_state import CauseHeld
 from db.journal_format import JournalError
 from helpers.clock import RealClock
+from helpers.commands.operator_control import resume_command
 from helpers.commands.operator_verbs import (
     EXIT_UNWRITTEN,
     MODES,
@@ -38,9 +39,8 @@ def main(arguments: list[str]) -> int:
         code = _resume(log)
         for other in MODES:
             if other is not mode and ControlLog(target.folder, other).read().at_a_start:
-                sys.stdout.write(
-                    f"{other}: still halted; worker.py resume --mode {other} ends it\n"
-                )
+                command = resume_command(ControlLog(target.folder, other))
+                sys.stdout.write(f"{other}: still halted; {command} ends it\n")
     except JournalError as error:
         sys.stderr.write(f"worker.py resume: {error}\n")
         return EXIT_UNWRITTEN

@@ -20,7 +20,6 @@ from db.journal import Journal, JournalError
 from db.migrate import EXIT_REFUSED, behind
 from db.postgres_lease import PostgresLease
 from db.recovery import read_left_behind
-from helpers import logs
 from helpers.clob.eip712 import OrderSigner
 from helpers.clock import Clock, RealClock
 from helpers.commands.arming import NotArmedError, arm
@@ -30,6 +29,7 @@ from helpers.commands.failures import leaves
 from helpers.commands.first_model import provide_first_model
 from helpers.commands.guards import Guards, WatchLimits
 from helpers.commands.live_side import LiveSide
+from helpers.commands.log_start import open_log
 from helpers.commands.long_lived import set_aside
 from helpers.commands.observers import observers_of
 from helpers.commands.paper_side import PAPER_WALLET, PaperSide
@@ -78,13 +78,10 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"worker.py: {error}.\nNothing was sent; unset LIVE_ENABLED for paper.\n")
         return EXIT_CONFIGURATION
     clock = RealClock()
-    lines = logs.configure(
-        clock=clock,
-        level=settings.log_level,
-        json_lines=logs.wants_json(settings.log_format),
-        directory=settings.log_directory,
-        secrets=settings.secrets(),
-    )
+    try:
+        lines = open_log(settings, clock)
+    except SettingsError as error:
+        return report_settings_error(error)
     try:
         return run_worker(settings, clock, Venues(), random.Random(), signer)
     finally:

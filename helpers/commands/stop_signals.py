@@ -1,4 +1,4 @@
-"""Hears SIGTERM and SIGINT: the first asks for the stop, no later one interrupts it.
+"""Hears SIGTERM, SIGINT and SIGHUP: the first asks for the stop, no later one interrupts it.
 
 From the first moment of trading until everything is given back, also after the event loop is gone:
 a second signal would otherwise kill between the last order's end and the last row. SIGKILL is for
@@ -11,12 +11,14 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
 from helpers.logs import Tag, logger
 
-STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""The last when a terminal is closed; not heard where it is ignored (``nohup``)."""
 STANDARD_ERROR: Final = 2
 
 
@@ -35,7 +37,8 @@ class StopSignals:
         """Give the first signal to ``stop``, called on the loop."""
         self._loop, self._stop = loop, stop
         for number in STOP_SIGNALS:
-            self._before[number] = signal.signal(number, self._on_signal)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._on_signal)
 
     def leave_loop(self) -> None:
         """Go on listening without the loop: it will end."""
@@ -54,7 +57,8 @@ class StopSignals:
             return
         name, seconds = signal.Signals(number).name, round(self._seconds_left())
         line = f"worker.py: {name} was heard; the stop goes on, {seconds} s at most\n"
-        os.write(STANDARD_ERROR, line.encode())
+        with suppress(OSError):  # The terminal may be what is gone.
+            os.write(STANDARD_ERROR, line.encode())
 
     def _tell(self, name: str, heard: int) -> None:
         assert self._stop is not None, "listening came first"
