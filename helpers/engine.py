@@ -120,6 +120,8 @@ class Engine:
         self._next_equity_ns = 0
         self.grid_steps = 0
         """Rises with every step; the watchdog sees it."""
+        self.last_grid_step_ns = 0
+        """When the last one was done; 0 before the first."""
 
     # --- The flow -----------------------------------------------------------------------------
 
@@ -263,6 +265,7 @@ class Engine:
         if now_ns >= self._next_equity_ns:
             self._tell_equity(now_ns)
         self.grid_steps += 1
+        self.last_grid_step_ns = now_ns
 
     def _watch_fast_market(self, asset: Asset, now_ns: int) -> None:
         decided = self._decided_mid.get(asset, 0.0)

@@ -133,7 +133,8 @@ def _histogram(
 
 
 METRICS: Final[tuple[MetricSpec, ...]] = (
-    _gauge("build_info", "What runs; always 1.", "build mode strategy model",
+    _gauge("build_info", "What runs, and the model it began with; always 1.",
+           "build mode strategy model",
            lambda r: (((r.build, r.mode, r.strategy, r.model), 1.0),)),
     _gauge("start_timestamp_seconds", "When the run began.", "", _one(lambda r: r.started_seconds)),
     _gauge("clock_timestamp_seconds", "The worker's time; simulated in a demo.", "",
@@ -155,7 +156,7 @@ METRICS: Final[tuple[MetricSpec, ...]] = (
            lambda r: r.fast_ages),
     _counter("grid_steps", "Half-second steps of the decision grid.", "",
              _one(lambda r: r.grid_steps)),
-    _gauge("last_grid_step_timestamp_seconds", "When the last grid step was done.", "",
+    _gauge("last_grid_step_timestamp_seconds", "When the last grid step was done; 0 before it.", "",
            _one(lambda r: r.last_grid_step_seconds)),
     _gauge("open_markets", "Markets that are decided on.", "", _one(lambda r: r.markets)),
     _counter("decisions", "Decisions of the policy.", "action", lambda r: r.decisions),

@@ -217,7 +217,6 @@ class Dashboard:
             now_ns=now_ns,
             simulated=self._simulated,
         )
-        states = tuple(memory.states.values())
         server = ServerFacts(self._hub.viewers, self._hub.dropped, self._seq, self._lag)
         settings = self._settings
         limits = ReadinessLimits(
@@ -225,13 +224,15 @@ class Dashboard:
             settings.fast_age_seconds,
             settings.clock_skew_seconds,
         )
-        open_states = [s for s in states if s.snapshot.market.closes_ns > now_ns]
+        # A market that is over has no book any more, and its position waits for the resolution.
+        open_states = [s for s in memory.states.values() if s.snapshot.market.closes_ns > now_ns]
+        first_model = memory.started.model_id if memory.started is not None else ""
         late_seconds = monotonic_seconds() - self._synced[1]
         return Published(
             self._seq,
             _encode(view),
             self._encoded_history(),
-            build_readings(run, tally, view, states, server),
+            build_readings(run, tally, view, open_states, server, first_model=first_model),
             failing_conditions(
                 open_states,
                 view.safety,

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from helpers.commands.observed_run import ObservedRun
 from helpers.domain import (
-    GRID_NS,
     MICROS,
     NS_PER_MS,
     NS_PER_SECOND,
@@ -31,18 +30,28 @@ class ServerFacts(NamedTuple):
 
 
 def build_readings(
-    run: ObservedRun, tally: Tally, view: View, seen: Iterable[MarketState], server: ServerFacts
+    run: ObservedRun,
+    tally: Tally,
+    view: View,
+    open_states: Iterable[MarketState],
+    server: ServerFacts,
+    *,
+    first_model: str,
 ) -> Readings:
-    """Return everything the metrics read; view and states seen are of the same moment."""
+    """Return everything the metrics read; view and states are of the same moment.
+
+    ``first_model`` is the one the run began with: a run that learns has many, and each would be a
+    series of its own.
+    """
     now_ns = view.at_ms * NS_PER_MS
     account, arrivals, scorecard = view.account, run.intake.arrivals, run.flow.scorecard
     known = [source for source in arrivals if arrivals[source].frames]
-    books, fast = _ages(seen, now_ns)
+    books, fast = _ages(open_states, now_ns)
     return Readings(
         build=view.build,
         mode=view.mode,
         strategy=view.strategy,
-        model=view.model_id,
+        model=first_model,
         started_seconds=view.started_at_ms / 1000,
         now_seconds=now_ns / NS_PER_SECOND,
         simulated=view.simulated,
@@ -54,7 +63,7 @@ def build_readings(
         book_ages=_by_name(books),
         fast_ages=_by_name(fast),
         grid_steps=run.flow.engine.grid_steps,
-        last_grid_step_seconds=(now_ns - now_ns % GRID_NS) / NS_PER_SECOND,
+        last_grid_step_seconds=run.flow.engine.last_grid_step_ns / NS_PER_SECOND,
         markets=len(run.flow.board.open_markets(now_ns)),
         decisions=_by_name({name.lower(): n for name, n in scorecard.decisions.items()}),
         refusals=_by_name(scorecard.refusals),
@@ -124,7 +133,7 @@ def _ages(
         passed = (now_ns - snapshot.now_ns) / NS_PER_SECOND
         oldest = max(snapshot.book(outcome).age_seconds for outcome in Outcome) + passed
         books[asset] = max(books.get(asset, 0.0), oldest)
-        fast[asset] = snapshot.fast.age_seconds + passed
+        fast[asset] = max(fast.get(asset, 0.0), snapshot.fast.age_seconds + passed)
     return books, fast
 
 

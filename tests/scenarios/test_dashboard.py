@@ -32,6 +32,7 @@ from helpers.commands.observers import observers_of
 from helpers.commands.trading_worker import Worker
 from helpers.domain import NS_PER_SECOND, Mode, RunStarted
 from helpers.feeds.ingest import Ingest
+from helpers.server.memory import Memory
 from helpers.server.serving import listen
 from helpers.server.view import History, View
 from helpers.settings import Settings, load_settings
@@ -133,15 +134,66 @@ async def test_the_page_shows_what_the_worker_did() -> None:
         assert len(history.equity) >= 4
         assert (history.equity_seq, history.trades_seq) == (view.equity_seq, view.trades_seq)
         text = (await client.get("/metrics")).text
-        samples = {
-            (sample.name, *sample.labels.values()): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
+        samples = samples_of(text)
         decided = worker._flow.scorecard.decisions
         assert samples["worker_decisions_total", "hold"] == decided["HOLD"]
         assert samples["worker_grid_steps_total",] == worker._engine.grid_steps
         assert TOKEN not in text
+
+
+def samples_of(text: str) -> dict[tuple[str, ...], float]:
+    """Return the numbers of a page of metrics by name and labels."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def past_what_was_published(client: httpx.AsyncClient) -> None:
+    """Wait until a view is shown that was made after this was called."""
+    async with asyncio.timeout(WAIT_SECONDS_MAXIMUM):
+        first = (await client.get("/view")).json()["seq"]
+        while (await client.get("/view")).json()["seq"] < first + 2:
+            await asyncio.sleep(0.1)
+
+
+async def test_metrics_tell_what_was_done_not_what_the_clock_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time goes on without a step: an alarm on the last one must be able to ring."""
+
+    def forget_nothing(*_: object) -> None:
+        """As with a position that is held."""
+
+    monkeypatch.setattr(Memory, "forget_closed", forget_nothing)
+    async with watched_worker() as (worker, client):
+        before = samples_of((await client.get("/metrics")).text)
+        clock = worker._clock
+        assert isinstance(clock, SimulatedClock)
+        step = before["worker_last_grid_step_timestamp_seconds",]
+        assert step == worker._engine.last_grid_step_ns / NS_PER_SECOND > OPENS
+        assert ("worker_book_age_seconds", "BTC") in before
+        clock.advance_to(clock.now_ns() + 900 * NS_PER_SECOND)
+        await past_what_was_published(client)
+        after = samples_of((await client.get("/metrics")).text)
+        assert after["worker_clock_timestamp_seconds",] > step + 800
+        assert after["worker_last_grid_step_timestamp_seconds",] == step
+        assert ("worker_book_age_seconds", "BTC") not in after, "its market is over"
+
+
+async def test_a_run_that_learns_has_one_series_of_its_build(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every update makes another model; the page shows it, a label must not."""
+    async with watched_worker() as (worker, client):
+        named = {s for s in samples_of((await client.get("/metrics")).text) if "build_info" in s[0]}
+        monkeypatch.setattr(type(worker._flow.strategy), "model_id", "learned", raising=False)
+        await past_what_was_published(client)
+        later = {s for s in samples_of((await client.get("/metrics")).text) if "build_info" in s[0]}
+        view = msgspec.json.decode((await client.get("/view")).content, type=View)
+    assert view.model_id == "learned"
+    assert named == later
 
 
 async def test_what_could_not_be_computed_is_not_shown_as_zeros() -> None:
