@@ -19,28 +19,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from helpers.domain import Asset
 from helpers.settings_rules import contradiction
-from helpers.settings_words import problem_line
+from helpers.settings_words import looks_like_ours, problem_line
 
 EXIT_CONFIGURATION: Final = 78
 """sysexits' EX_CONFIG: the settings are wrong."""
 
 WINDOW_SECONDS: Final = {"5m": 300, "15m": 900, "1h": 3600, "4h": 14400}
-OUR_WORDS: Final = (
-    *("LIVE_", "PAPER_", "TRADE_", "TRIGGER_", "POLYMARKET_", "BINANCE_", "ENTRY_", "POSITION_"),
-    *("BOOK_", "REENTRY_", "EXIT_", "RESUME_", "FLATTEN_", "MAKER_", "MAXIMUM_", "MINIMUM_"),
-    *(
-        "HEARTBEAT_",
-        "LEARN_",
-        "DISCORD_",
-        "JOURNAL_",
-        "TAPE_",
-        "DATABASE_",
-        "EMBEDDED_",
-        "DASHBOARD_",
-    ),
-)
-"""First words of our names: an unknown variable that starts with one is probably a typo (I12)."""
-
 _OUTSIDE_URL: Final = re.compile(
     r"(https://[\w.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:\d{1,5})?(/[!-~]*)?", re.ASCII
 )
@@ -373,13 +357,16 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def unknown_names(environment: Mapping[str, str | None] | None = None) -> tuple[str, ...]:
-    """Return variables that look like ours but are not: a typo, most likely (I12)."""
+    """Return variables that look like ours but are not: a typo, most likely (I12).
+
+    A platform passes every setting by environment, and a limit that is misspelt there is not set.
+    """
     known = {name.upper() for name in Settings.model_fields}
     in_file = {name.upper() for name in dotenv_values(".env")}
     in_process = {
         name
         for name in (os.environ if environment is None else environment)
-        if name.startswith(OUR_WORDS)
+        if looks_like_ours(name, known)
     }
     return tuple(sorted((in_file | in_process) - known))
 

@@ -27,8 +27,12 @@ from strategies.history import HISTORY_LENGTH
 if TYPE_CHECKING:
     from strategies.networks import ActorCritic, FloatArray
 
-MEND: Final = "bring back the model before it with `uv run worker.py models rollback`"
-MEND_MISSING: Final = f"{MEND}, or begin with `uv run python -m strategies.registry init`"
+MEND: Final = (
+    "if it is the one in use (MODEL_DIRECTORY), `uv run worker.py models rollback` brings back the "
+    "one before it"
+)
+"""A path may be mistyped (SHADOW, ``models show``): that is no reason to change what trades."""
+MEND_MISSING: Final = f"{MEND}, and `uv run python -m strategies.registry init DIRECTORY` makes one"
 MODEL_ID_DIGITS: Final = 12
 """Hex digits of the weights' sha256 that name a model: 48 bits never collide among a user's few."""
 

@@ -128,6 +128,35 @@ def test_a_typo_of_ours_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert unknown_names() == ("TRADE_SIZES",)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("DAILY_LOSS_LIMT", "STOP_LOS", "SLIPPAGE_TICK", "LOSING_STREAK", "TAKE_PROFT"),
+        *("LOG_LEVL", "TRADE_SIZ", "STRATEGI", "EXECUTION_STILE", "FAST_AGE_SECOND", "LIVE_ENABLE"),
+    ],
+)
+def test_a_misspelt_name_is_noticed_whatever_it_begins_with(name: str) -> None:
+    """DAILY_LOSS_LIMT=20 was a limit of 100, and nothing said so."""
+    assert unknown_names({name: "1"}) == (name,)
+
+
+OTHERS = [
+    *("PATH", "HOME", "LANG", "LC_ALL", "LOGNAME", "USER", "SHELL", "TERM", "PWD", "OLDPWD"),
+    *("SHLVL", "EDITOR", "PAGER", "MAIL", "TZ", "HOSTNAME", "XDG_RUNTIME_DIR", "SSH_AUTH_SOCK"),
+    *("COLORTERM", "COLUMNS", "LINES", "DISPLAY", "TMPDIR", "PYTHONPATH", "PYTHONUNBUFFERED"),
+    *("VIRTUAL_ENV", "UV_CACHE_DIR", "CI", "GITHUB_TOKEN", "NO_COLOR", "FORCE_COLOR"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "PGHOST", "PGPORT", "PGUSER", "PRIMARY_REGION"),
+    *("FLY_APP_NAME", "FLY_MACHINE_ID", "FLY_REGION", "AWS_REGION", "LOG_DIR", "MODEL_DIR"),
+    *("ORDER", "CLOCK", "RANDOM", "WINDOWID", "KUBERNETES_SERVICE_HOST", "HOLD", "STOP", "SEED"),
+]
+"""What a shell, a CI or a platform sets."""
+
+
+def test_what_others_set_is_not_taken_for_ours() -> None:
+    """A warning at every start would be read by nobody."""
+    assert unknown_names(dict.fromkeys(OTHERS, "1")) == ()
+
+
 def test_a_database_is_named_by_an_address_of_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both spellings; the value, which holds a password, is in no text (I35)."""
     for good in ("postgresql://ann:x@db/worker", "postgres://ann@[::1]:5432/w?sslmode=require"):

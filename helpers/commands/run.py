@@ -179,7 +179,7 @@ def with_journal(
 
 def model_refused(error: ModelError) -> int:
     """Say that no model can be used, and return the exit code."""
-    mend = "uv run worker.py models rollback"
+    mend = "look at its path; uv run worker.py models rollback, if it is the one in use"
     logger(Tag.HEALTH).error("model_refused", why=str(error), mend=mend)
     return EXIT_UNREADABLE
 
