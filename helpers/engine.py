@@ -118,10 +118,8 @@ class Engine:
         self._day = 0
         self._resume_at_day_roll = resume_at_day_roll
         self._next_equity_ns = 0
-        self.grid_steps = 0
-        """Rises with every step; the watchdog sees it."""
-        self.last_grid_step_ns = 0
-        """When the last one was done; 0 before the first."""
+        self.grid_steps = self.last_grid_step_ns = 0
+        """How many were done, which the watchdog sees rise, and when the last was."""
 
     # --- The flow -----------------------------------------------------------------------------
 

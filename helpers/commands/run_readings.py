@@ -38,28 +38,19 @@ def build_readings(
     *,
     first_model: str,
 ) -> Readings:
-    """Return everything the metrics read; view and states are of the same moment.
-
-    ``first_model`` is the one the run began with: a run that learns has many, and each would be a
-    series of its own.
-    """
+    """Return what the metrics read, of one moment; ``first_model`` is the one it began with."""
     now_ns = view.at_ms * NS_PER_MS
-    account, arrivals, scorecard = view.account, run.intake.arrivals, run.flow.scorecard
-    known = [source for source in arrivals if arrivals[source].frames]
+    account, scorecard = view.account, run.flow.scorecard
     books, fast = _ages(open_states, now_ns)
     return Readings(
         build=view.build,
         mode=view.mode,
         strategy=view.strategy,
-        model=first_model,
+        model=first_model,  # a run that learns has many: each would be a series of its own
         started_seconds=view.started_at_ms / 1000,
         now_seconds=now_ns / NS_PER_SECOND,
         simulated=view.simulated,
-        frames=_by_name({one: arrivals[one].frames for one in known}),
-        last_frames=_by_name({one: arrivals[one].last_ns / NS_PER_SECOND for one in known}),
-        connected=_by_name({one: one not in tally.lost for one in known}),
-        gaps=_by_name(tally.gaps),
-        skipped=_skipped(run),
+        **_feeds(run, tally),
         book_ages=_by_name(books),
         fast_ages=_by_name(fast),
         grid_steps=run.flow.engine.grid_steps,
@@ -97,6 +88,17 @@ def build_readings(
         viewers_dropped=server.viewers_dropped,
         views=server.views,
     )
+
+
+def _feeds(run: ObservedRun, tally: Tally) -> Mapping[str, tuple[Labelled, ...]]:
+    heard = {source: told for source, told in run.intake.arrivals.items() if told.frames}
+    return {
+        "frames": _by_name({source: told.frames for source, told in heard.items()}),
+        "last_frames": _by_name({source: t.last_ns / NS_PER_SECOND for source, t in heard.items()}),
+        "connected": _by_name({source: source not in tally.lost for source in heard}),
+        "gaps": _by_name(tally.gaps),
+        "skipped": _skipped(run),
+    }
 
 
 def _learner(learner: LearnerView | None) -> Mapping[str, tuple[Labelled, ...]]:
