@@ -53,7 +53,8 @@ FROM sessions s JOIN projections p USING (session)
 """
 _LATEST: Final = f"""{_SESSIONS}
 WHERE s.book = ANY ($1::text[]::book[])
-ORDER BY s.session DESC
+-- A start that was refused before its first row (no model, no tape) does not hide the last run.
+ORDER BY (p.finished AND s.started_ns IS NULL), s.session DESC
 LIMIT 1
 """
 _WITHIN: Final = f"""{_SESSIONS}
@@ -168,7 +169,10 @@ def scope_of(session: SessionSeen, since_ns: int = 0, until_ns: int = ALL_TIME_N
 
 
 async def find_latest(connection: Connection, books: Sequence[Book]) -> SessionSeen | None:
-    """Return the run of some books that was begun last, ``None`` where there is none."""
+    """Return the run of some books that was begun last, ``None`` where there is none.
+
+    One that never began is returned only where there is no other.
+    """
     found = await fetch_rows(connection, SessionSeen, _LATEST, [book.value for book in books])
     return found[0] if found else None
 

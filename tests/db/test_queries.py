@@ -99,6 +99,22 @@ async def test_a_run_without_an_end_is_killed_or_silent_never_running(
     assert written.state_at(latest.heartbeat_ns + 121 * NS_PER_SECOND) == "silent"
 
 
+async def test_a_start_that_was_refused_does_not_hide_the_last_run(
+    connection: Connection, database_url: str, tmp_path: Path
+) -> None:
+    """A mistyped MODEL_DIRECTORY left an empty run, told as killed 56 years ago."""
+    empty = write_run(tmp_path, [])
+    await carry_all(database_url, tmp_path)
+    assert (await latest_of(connection)).started_ns == 0, "there is no other"
+    write_run(tmp_path, story())
+    write_run(tmp_path, [])
+    await carry_all(database_url, tmp_path)
+    latest = await latest_of(connection)
+    assert latest.started_ns
+    assert latest.state_at(at(10_000)) == "stopped"
+    assert latest.session > 1, empty
+
+
 async def test_what_passes_by_itself_does_not_outlive_its_process(
     connection: Connection, database_url: str, tmp_path: Path
 ) -> None:
