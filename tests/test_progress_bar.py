@@ -44,3 +44,14 @@ def test_it_is_silent_where_nobody_looks_or_other_lines_go(
     with ProgressBar(10, "steps") as bar:
         bar.advance(1)
     assert file.getvalue() == ""
+
+
+def test_it_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every redraw of a line that wrapped was a new line."""
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "60")
+    with ProgressBar(200_000_000, "bytes of the tape") as bar:
+        bar.advance(100_000_000)
+    drawn = terminal.getvalue().removesuffix("\n").split("\r\x1b[K")[1:]
+    assert [len(line) for line in drawn] == [59, 59]

@@ -34,3 +34,8 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
 def test_more_than_all_is_all() -> None:
     """0 would mean that no span was given."""
     assert parse_moment_ns("999999d", LAST_NS) == 1
+
+
+def test_a_moment_after_the_last_one_is_the_last_one() -> None:
+    """Every calendar has more years than 64 bits of nanoseconds."""
+    assert parse_moment_ns("9999-12-31", LAST_NS) == 2**63 - 1

@@ -115,6 +115,25 @@ def test_config_as_json_masks_secrets(
     assert "c0ffee" not in shown
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["demo", "--seed", "-1"], "--seed was -1, expected 0 or more"),
+        (["demo", "--minutes", "x"], "was x, expected a number"),
+        (["record", "--minutes", "x"], "was x, expected a number"),
+        (["status", "--watch", "abc"], "was abc, expected a number"),
+    ],
+)
+def test_a_wrong_number_is_told_in_words(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not by the name of our function, nor by a stack trace of a library's."""
+    with pytest.raises(SystemExit) as left:
+        worker.main(arguments)
+    assert left.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_colour_is_for_terminals_whose_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """No colour in a file or a pipe, none with NO_COLOR."""
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -11,6 +11,7 @@ import sys
 
 from pydantic import SecretStr
 
+from helpers.commands.terminal import write_out
 from helpers.commands.verbs import verb_parser
 from helpers.settings import (
     EXIT_CONFIGURATION,
@@ -39,13 +40,15 @@ def main(arguments: list[str]) -> int:
     if options.json:
         keys = ("name", "value", "source", "allowed")
         document = [dict(zip(keys, row, strict=True)) for row in rows]
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        write_out(json.dumps(document, indent=2) + "\n")
         warn_unknown_names()
         return 0
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    text = ""
     for name, value, source, bounds in rows:
         line = f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source:<{widths[2]}}  {bounds}"
-        sys.stdout.write(line.rstrip() + "\n")
+        text += line.rstrip() + "\n"
+    write_out(text)
     warn_unknown_names()
     return 0
 

@@ -33,7 +33,7 @@ from helpers.commands.operator_control import POLL_SECONDS, resume_command
 from helpers.commands.operator_verbs import standing_lines
 from helpers.commands.run import model_refused, supervise, with_journal
 from helpers.commands.trading_worker import Worker
-from helpers.commands.verbs import verb_parser
+from helpers.commands.verbs import typed_number, verb_parser
 from helpers.domain import HoldCause, Mode
 from helpers.live.reconcile import CASH_DUST_MICROS
 from helpers.settings import Settings, SettingsError, load_settings, source_of
@@ -104,11 +104,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                         help="the live executor, with a throw-away key, signed orders and "
                         "real settlement at the simulated venue")  # fmt: skip
     parser.add_argument("--quiet", action="store_true", help="log lines to the file only")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.seed < 0:
+        parser.error(f"--seed was {options.seed}, expected 0 or more")
+    return options
 
 
 def _minutes(text: str) -> float:
-    minutes = float(text)
+    minutes = typed_number(text)
     if not 0 < minutes <= MINUTES_MAXIMUM:
         raise argparse.ArgumentTypeError(
             f"was {text}, expected a number above 0, at most {MINUTES_MAXIMUM:g}"
@@ -119,7 +122,7 @@ def _minutes(text: str) -> float:
 def _speed(text: str) -> float:
     if text == "max":
         return 0.0
-    speed = float(text)
+    speed = typed_number(text)
     if not speed > 0:
         raise argparse.ArgumentTypeError(f"was {text}, expected a number above 0 or max")
     return speed

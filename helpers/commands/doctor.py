@@ -27,7 +27,7 @@ from helpers.commands.database_row import database_row
 from helpers.commands.operator_control import resume_command
 from helpers.commands.operator_verbs import standing_lines
 from helpers.commands.preflight import Preflight
-from helpers.commands.terminal import wants_colour
+from helpers.commands.terminal import wants_colour, write_out
 from helpers.commands.verbs import verb_parser
 from helpers.domain import Mode
 from helpers.settings import Settings, SettingsError, load_settings
@@ -109,9 +109,9 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
 def _tell(rows: Sequence[CheckRow], *, as_json: bool) -> int:
     if as_json:
         fields = [{name: getattr(row, name) for name in row.__struct_fields__} for row in rows]
-        sys.stdout.write(json.dumps(fields, indent=2) + "\n")
+        write_out(json.dumps(fields, indent=2) + "\n")
     else:
-        sys.stdout.write(table(rows, colour=wants_colour(sys.stdout)))
+        write_out(table(rows, colour=wants_colour(sys.stdout)))
     return EXIT_UNAVAILABLE if any(row.state == "failed" for row in rows) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Final
 
@@ -54,5 +55,7 @@ class ProgressBar:
         spent, made = system_seconds() - self._began, done - self._start
         left = f"{spent / made * max(0, self._total - done):,.0f} s left" if made else "..."
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
-        sys.stderr.write(f"{_CLEAR}[{bar}] {done:,}/{self._total:,} {self._unit}, {left}")
+        text = f"[{bar}] {done:,}/{self._total:,} {self._unit}, {left}"
+        # Whole or cut: what wraps is a line that nothing clears.
+        sys.stderr.write(_CLEAR + text[: shutil.get_terminal_size().columns - 1])
         sys.stderr.flush()

@@ -21,7 +21,7 @@ from helpers.commands.run import (
     EXIT_UNAVAILABLE,
     new_event_loop,
 )
-from helpers.commands.verbs import verb_parser
+from helpers.commands.verbs import typed_number, verb_parser
 from helpers.domain import Connected, Market, Source
 from helpers.feeds.ingest import WorkerEvent, encode_worker_event
 from helpers.feeds.probe import NoFastMarket
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _minutes(text: str) -> float:
-    minutes = float(text)
+    minutes = typed_number(text)
     if not 0.0 <= minutes < math.inf:
         raise argparse.ArgumentTypeError(f"was {text}, expected a number of minutes, or 0")
     return minutes

@@ -20,7 +20,7 @@ from helpers.commands.evaluating import paper_trading
 from helpers.commands.log_start import open_log
 from helpers.commands.progress_bar import ProgressBar
 from helpers.commands.shadows import Shadows
-from helpers.commands.verbs import verb_parser
+from helpers.commands.verbs import typed_number, verb_parser
 from helpers.domain import NS_PER_SECOND, Mode, ShadowWindow, Source
 from helpers.feeds.ingest import Ingest
 from helpers.settings import Settings, SettingsError, load_settings
@@ -70,7 +70,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _speed(text: str) -> float:
     if text == "max":
         return 0.0
-    speed = float(text)
+    speed = typed_number(text)
     if not speed > 0:
         raise argparse.ArgumentTypeError(f"was {text}, expected a number above 0 or max")
     return speed

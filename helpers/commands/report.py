@@ -15,8 +15,15 @@ from db.queries import ALL_TIME_NS, Connection, scope_of
 from db.queries_report import read_report
 from db.query_results import Scope, SessionSeen
 from helpers.clock import RealClock
-from helpers.commands.database_reading import EXIT_ANSWERED, EXIT_USAGE, add_book_options, answer
+from helpers.commands.database_reading import (
+    EXIT_ANSWERED,
+    EXIT_UNREADABLE,
+    EXIT_USAGE,
+    add_book_options,
+    answer,
+)
 from helpers.commands.spans import EXPECTED, parse_moment_ns
+from helpers.commands.terminal import write_out
 from helpers.commands.verbs import verb_parser
 from helpers.web.figures import dollars, percent, win_part
 from helpers.web.page import render_report
@@ -27,24 +34,36 @@ OUT_DEFAULT: Final = Path("backups/report.html")
 def main(arguments: list[str]) -> int:
     """Write the report; return the exit code."""
     options = _parse(arguments)
+    made: list[tuple[str, str]] = []
 
     async def question(connection: Connection, latest: SessionSeen) -> int:
         scope = _scope(options, latest)
         if scope is None:
             return EXIT_USAGE
         read = await read_report(connection, latest, scope)
-        out: Path = options.out
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(render_report(read, RealClock().now_ns()), encoding="utf-8")
         totals, unexplained = read.totals, len(read.unexplained)
-        sys.stdout.write(
+        summary = (
             f"{latest.book.label}: {totals.trips:,} trades, {percent(win_part(totals))} won, "
             f"{dollars(totals.pnl_micros)} after {dollars(totals.fees_micros, sign=False)} of "
-            f"fees; {unexplained:,} unexplained orders\n{out.resolve()}\n"
+            f"fees; {unexplained:,} unexplained orders\n"
         )
+        made.append((render_report(read, RealClock().now_ns()), summary))
         return EXIT_ANSWERED
 
-    return answer("report", options, question)
+    code = answer("report", options, question)
+    return _write(options.out, *made[0]) if made else code
+
+
+def _write(out: Path, page: str, summary: str) -> int:
+    # After the transaction: a full disk is no database that went away.
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        sys.stderr.write(f"worker.py report: {error}; name another file with --out\n")
+        return EXIT_UNREADABLE
+    write_out(f"{summary}{out.resolve()}\n")
+    return EXIT_ANSWERED
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

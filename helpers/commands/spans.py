@@ -9,6 +9,8 @@ from typing import Final
 from helpers.domain import NS_PER_SECOND
 
 EXPECTED: Final = "1h, 30m, 7d, 90 (seconds) or an ISO time"
+LAST_MOMENT_NS: Final = 2**63 - 1
+"""Of a journal's rows and the database's: later is never."""
 _SECONDS_OF_UNIT: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(\d{1,9})([smhd]?)")
 
@@ -26,4 +28,4 @@ def parse_moment_ns(text: str, last_ns: int) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(1, round(moment.timestamp() * NS_PER_SECOND))
+    return min(max(1, round(moment.timestamp() * NS_PER_SECOND)), LAST_MOMENT_NS)

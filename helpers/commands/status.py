@@ -28,7 +28,7 @@ from helpers.clock import RealClock, pause_seconds
 from helpers.commands.database_reading import EXIT_ANSWERED, add_book_options, answer, folder_of
 from helpers.commands.shadow_reading import shadow_duels
 from helpers.commands.terminal import CLEAR, write_out
-from helpers.commands.verbs import verb_parser
+from helpers.commands.verbs import typed_number, verb_parser
 from helpers.domain import MICROS, NS_PER_SECOND, Message, TradingState
 from helpers.evaluation.comparison import Duel
 from helpers.evaluation.text import difference_text, interval_text, signed
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    seconds = typed_number(text)
     if not WATCH_SECONDS_MINIMUM <= seconds <= WATCH_SECONDS_MAXIMUM:
         raise argparse.ArgumentTypeError(
             f"was {text}, expected {WATCH_SECONDS_MINIMUM:g} to {WATCH_SECONDS_MAXIMUM:g}"

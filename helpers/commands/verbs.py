@@ -45,7 +45,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "Trade until stopped by ctrl-C or SIGTERM: on paper, or with real money once four "
         "settings arm it. A start after a crash is a start like any other.",
         ("worker.py", "ASSETS=BTC WINDOWS=5m worker.py run", "TRAIN=true worker.py run"),
-        (0, 65, 66, 69, 70, 75, 78),
+        (0, 2, 65, 66, 69, 70, 75, 78),
     ),
     "demo": Verb(
         "trade",
@@ -134,7 +134,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "Print every setting as it is in force: value, source (environment, .env or default) and "
         "what is allowed.",
         ("worker.py config", "worker.py config --json"),
-        (0, 78),
+        (0, 2, 78),
     ),
     "approve": Verb(
         "set up",
@@ -191,7 +191,7 @@ VERBS: Final[Mapping[str, Verb]] = {
         "write the live feeds to a tape, trading nothing",
         "Write every frame of the live feeds to a tape that replay, backtest and train can read.",
         ("worker.py record --minutes 60",),
-        (0, 69, 70, 78),
+        (0, 2, 69, 70, 78),
     ),
     "replay": Verb(
         "strategies",
@@ -201,6 +201,14 @@ VERBS: Final[Mapping[str, Verb]] = {
         (0, 2, 66, 70, 78),
     ),
 }
+
+
+def typed_number(text: str) -> float:
+    """Return a number as typed; raises argparse's own error in words for anything else."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"was {text}, expected a number") from None
 
 
 def verb_parser(verb: str, *, prog: str = "") -> argparse.ArgumentParser:

@@ -68,6 +68,15 @@ def test_without_a_worker_a_verb_serves_and_catches_up_itself(
     assert "PAPER (demo)" in page.read_text()
 
 
+def test_a_report_that_cannot_be_written_is_not_the_databases_fault(
+    served: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was told as a database that went away."""
+    write_run(served, story())
+    assert worker.main(["report", "--out", "."]) == 70
+    assert capsys.readouterr().err.endswith("name another file with --out\n")
+
+
 def test_status_and_trades_as_json(served: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One document each, with the keys that are documented."""
     write_run(served, story(ends=False))
